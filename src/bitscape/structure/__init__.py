@@ -1,0 +1,38 @@
+"""The vocabulary that every other package shares; it knows neither models nor quantization."""
+
+from bitscape.structure.adapter import Adapter, Lesson, Style
+from bitscape.structure.attend import Attend, Cache, caches, merge_heads
+from bitscape.structure.block import Block, chain
+from bitscape.structure.call import Call, Tap, Trajectory, constant_step, drive, invoke
+from bitscape.structure.clock import StepClock
+from bitscape.structure.fold import Absorb, Fold
+from bitscape.structure.pipeline import Pipeline, check_labels
+from bitscape.structure.randomness import Randomness
+from bitscape.structure.site import Kind, Role, Site
+
+__all__ = [
+    "Absorb",
+    "Adapter",
+    "Attend",
+    "Block",
+    "Cache",
+    "Call",
+    "Fold",
+    "Kind",
+    "Lesson",
+    "Pipeline",
+    "Randomness",
+    "Role",
+    "Site",
+    "StepClock",
+    "Style",
+    "Tap",
+    "Trajectory",
+    "caches",
+    "chain",
+    "check_labels",
+    "constant_step",
+    "drive",
+    "invoke",
+    "merge_heads",
+]

@@ -1,0 +1,76 @@
+"""The adapter: all that a family tells the rest of the library about itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bitscape.structure.block import Block
+from bitscape.structure.call import Call, Trajectory
+from bitscape.structure.fold import Fold
+from bitscape.structure.randomness import Randomness
+from bitscape.structure.site import Site
+
+Style = Literal["autoregressive", "diffusion"]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A call on real data together with what its output should have been."""
+
+    call: Call
+    target: Tensor
+
+
+class Adapter(Protocol):
+    """The facts of one model family. Passes meet a model only here.
+
+    `steps` counts the rows of a step table: positions of the family's default trajectory.
+    `loss_name` names `loss`: "nll" (nats a token) or "denoising_loss" (mean squared error).
+    `discrete` says whether outputs are logits over a codebook.
+    """
+
+    family: str
+    style: Style
+    steps: int
+    loss_name: str
+    discrete: bool
+    num_classes: int
+
+    def sites(self, network: nn.Module) -> list[Site]:
+        """Every site that can be quantized, in execution order."""
+        ...
+
+    def folds(self, network: nn.Module) -> list[Fold]:
+        """Producers and consumers, each with what the producer can absorb."""
+        ...
+
+    def blocks(self, network: nn.Module) -> list[Block]:
+        """The blocks in execution order."""
+        ...
+
+    def trajectory(
+        self, network: nn.Module, conditions: Tensor, randomness: Randomness, **sampler: Any
+    ) -> Trajectory:
+        """A generator that yields calls, receives outputs and returns final latents."""
+        ...
+
+    def replay(self, calls: Sequence[Call]) -> list[Call]:
+        """The recorded calls of one trajectory as independent calls that need no cache."""
+        ...
+
+    def lesson(
+        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
+    ) -> Lesson:
+        """A teacher-forced (or noised) call on images in [-1, 1], shape (batch, 3, h, w)."""
+        ...
+
+    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
+        """The family's training loss for each sample."""
+        ...
+
+    def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
+        """Images as uint8, shape (batch, h, w, 3), by the family's own pixel conversion."""
+        ...

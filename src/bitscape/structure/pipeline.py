@@ -1,0 +1,80 @@
+"""A pipeline: a network, its tokenizer and its adapter, ready to sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
+
+from bitscape.structure.adapter import Adapter
+from bitscape.structure.call import Tap, drive
+from bitscape.structure.clock import StepClock
+from bitscape.structure.randomness import Randomness
+
+
+@dataclass
+class Pipeline:
+    """Everything needed to turn labels into images.
+
+    `network` holds all that may be quantized; `tokenizer` maps images to latents and back and is
+    never quantized. `clocks` has one clock for each sub-network a call can name. `sampler` holds
+    the default options of the trajectory.
+    """
+
+    name: str
+    family: str
+    size: str
+    network: nn.Module
+    tokenizer: nn.Module
+    adapter: Adapter
+    clocks: dict[str, StepClock]
+    sampler: dict[str, Any] = field(default_factory=dict)
+
+    def latents(
+        self,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        tap: Tap | None = None,
+        **sampler: Any,
+    ) -> Tensor:
+        """Final latents for images `first` onwards of the run `seed`, one a label."""
+        options = {**self.sampler, **sampler}
+        randomness = Randomness(seed, range(first, first + len(labels)))
+        trajectory = self.adapter.trajectory(self.network, labels, randomness, **options)
+        return drive(self.network, trajectory, self.clocks, tap)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        labels: Sequence[int] | Tensor,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        batch: int = 64,
+        **sampler: Any,
+    ) -> UInt8[Tensor, "batch height width 3"]:
+        """Images for `labels`; image i depends only on (seed, first + i), not on `batch`."""
+        labels = check_labels(labels, self.adapter.num_classes)
+        images = []
+        for start in range(0, len(labels), batch):
+            part = labels[start : start + batch]
+            latents = self.latents(part, seed=seed, first=first + start, **sampler)
+            images.append(self.adapter.decode(self.tokenizer, latents))
+        return torch.cat(images)
+
+
+def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
+    """`labels` as a tensor of int64; ValueError for an empty list or a class out of range."""
+    result = torch.as_tensor(labels, dtype=torch.int64)
+    if result.numel() == 0:
+        raise ValueError("no classes given: pass at least one label")
+    wrong = result[(result < 0) | (result >= num_classes)]
+    if wrong.numel():
+        raise ValueError(
+            f"class {int(wrong[0])} is out of range: this model has classes 0 to {num_classes - 1}"
+        )
+    return result

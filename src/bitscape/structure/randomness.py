@@ -1,0 +1,41 @@
+"""Random streams, one per image, so that an image depends on its seed and index alone.
+
+With a single generator a batch, image 7 would change with the batch size, shards could not resume,
+and a quantized model could not share its draws with full precision.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Randomness:
+    """Draws for images `indices` of the run `seed`; row i of each draw is image `indices[i]`'s."""
+
+    def __init__(self, seed: int, indices: Sequence[int]) -> None:
+        self.generators = [_generator(seed, index) for index in indices]
+
+    def __len__(self) -> int:
+        return len(self.generators)
+
+    def normal(self, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Standard normal noise, shape (batch, *shape)."""
+        return torch.stack([torch.randn(shape, generator=g) for g in self.generators])
+
+    def gumbel(self, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Standard Gumbel noise, -log(Exponential(1)), shape (batch, *shape)."""
+        draws = [torch.empty(shape).exponential_(generator=g) for g in self.generators]
+        return -torch.stack(draws).log()
+
+    def integers(self, high: int) -> Tensor:
+        """One integer in [0, high) a row, shape (batch,)."""
+        return torch.cat([torch.randint(high, (1,), generator=g) for g in self.generators])
+
+
+def _generator(seed: int, index: int) -> torch.Generator:
+    state = np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0]
+    # torch seeds are signed 64-bit; the top bit is dropped so that no seed is negative.
+    return torch.Generator().manual_seed(int(state) >> 1)
