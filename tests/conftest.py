@@ -1,0 +1,10 @@
+"""Settings for the whole suite: shapes are checked at run time, and each worker uses one thread."""
+
+import torch
+from jaxtyping import install_import_hook
+
+# Wraps every function of the package as it is imported, so it has to come before any test module.
+install_import_hook("bitscape", "beartype.beartype")
+
+# Workers share the cores, and one thread gives the same sums on every machine.
+torch.set_num_threads(1)
