@@ -31,6 +31,10 @@ def forbidden(tree: ast.AST) -> list[str]:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
             safe = any(ast.unparse(word) == "weights_only=True" for word in node.keywords)
             found += [] if safe else [f"line {node.lineno}: torch.load without weights_only=True"]
+        if isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases):
+            marks = set(map(ast.unparse, node.decorator_list))
+            # The type checks of the test suite ask whether a value fulfils a protocol.
+            found += [] if "runtime_checkable" in marks else [f"{node.name}: not runtime_checkable"]
     return found
 
 
@@ -62,6 +66,7 @@ def test_module_keeps_the_rules(path: Path) -> None:
         "from __future__ import annotations",
         "try:\n    pass\nexcept:\n    pass",
         "torch.load(path)",
+        "class Rule(Protocol):\n    pass",
     ],
 )
 def test_planted_offence_is_found(code: str) -> None:

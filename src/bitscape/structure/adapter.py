@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ class Lesson:
     target: Tensor
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """The facts of one model family. Passes meet a model only here.
 
