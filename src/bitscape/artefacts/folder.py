@@ -1,0 +1,58 @@
+"""Writing a folder so that it appears whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def partial_path(out: Path) -> Path:
+    """Where the unfinished work for `out` is kept: beside it, so that a rename is enough."""
+    return out.with_name(out.name + ".partial")
+
+
+def require_absent(out: Path) -> None:
+    """Raise FileExistsError when `out` exists: results are never overwritten."""
+    if out.exists() or out.is_symlink():
+        raise FileExistsError(f"{out} already exists: choose another --out, or remove it first")
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `out` on success and vanishes on failure.
+
+    A kill leaves it inside `partial_path(out)`, where the next attempt replaces it.
+    """
+    require_absent(out)
+    partial = partial_path(out)
+    staging = partial / "artefact"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        _flush(staging)
+        require_absent(out)
+        staging.rename(out)
+        _flush(out.parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    finally:
+        remove_if_empty(partial)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove `folder` unless something still stands in it."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _flush(folder: Path) -> None:
+    """Bring the files of a folder, and its list of them, to the disk before anything relies on them."""
+    for path in (*(child for child in folder.iterdir() if child.is_file()), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,42 @@
+"""Reading and writing safetensors with errors that name the file, and storing floats narrowly."""
+
+import errno
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file; OSError when the disk is full or the path cannot be written."""
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(stored, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        # safetensors reports a full disk in words only; the caller needs the kind of error.
+        full = "No space left" in str(error)
+        reason = "no space left on the disk: free some and run again" if full else str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, reason, str(path)) from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file; ValueError when it is truncated or not one."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({error}): copy or download it again"
+        ) from error
+
+
+def narrow(tensor: Tensor) -> Tensor:
+    """The tensor as bfloat16 when that loses nothing, else unchanged.
+
+    Weights that were loaded from bfloat16 and computed with in float32 go back to two bytes.
+    """
+    if tensor.dtype != torch.float32:
+        return tensor
+    short = tensor.to(torch.bfloat16)
+    return short if torch.equal(short.to(torch.float32), tensor) else tensor

@@ -1,0 +1,32 @@
+"""The options that commands share, so that each means the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="zoo:NAME, an artefact folder, or a family size with --checkpoint."
+    ),
+]
+Recipe = Annotated[
+    str, typer.Option("--recipe", help="Recipe name (see `bitscape recipes`) or YAML file.")
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")
+]
+Kernel = Annotated[
+    str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Estimate time, memory and disk; do nothing.")
+]

@@ -1,0 +1,105 @@
+"""What a command says: its result on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The voice of one command; `json` chooses machine-readable results."""
+
+    json: bool = False
+    verbose: bool = False
+
+    def result(self, value: Any, text: str | Table) -> None:
+        """Print `value` as JSON, or `text` for people."""
+        if self.json:
+            sys.stdout.write(json.dumps(value, indent=2) + "\n")
+        elif isinstance(text, Table):
+            # A table cut to the width of a pipe would lose names that scripts look for.
+            width = None if sys.stdout.isatty() else 200
+            Console(file=sys.stdout, width=width).print(text)
+        else:
+            sys.stdout.write(text + "\n")
+
+    def note(self, text: str) -> None:
+        """Say `text` on stderr."""
+        Console(stderr=True, soft_wrap=True).print(Text(text))
+
+    def detail(self, text: str) -> None:
+        """Say `text` on stderr when the user asked for more."""
+        if self.verbose:
+            self.note(text)
+
+    @contextmanager
+    def progress(self) -> Iterator[Report]:
+        """Yield `report(stage, done, total)`, drawn as one bar a stage with its remaining time."""
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+        )
+        # A log file gets the bars once, at the end, instead of one line a refresh.
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+            yield _Stages(bars, self).report
+
+
+@dataclass
+class _Stages:
+    """One bar for each stage that has been reported."""
+
+    bars: Progress
+    terminal: Terminal
+
+    def __post_init__(self) -> None:
+        self.known: dict[str, Any] = {}
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        if stage not in self.known:
+            self.known[stage] = self.bars.add_task(stage, total=total)
+        self.bars.update(self.known[stage], completed=done, total=total)
+        if self.bars.disable:
+            self.terminal.detail(f"{stage}: {done}/{total}")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> Table:
+    """A table whose numbers stand to the right."""
+    result = Table(title=title or None, box=None, pad_edge=False, title_justify="left")
+    for index, name in enumerate(header):
+        numeric = all(isinstance(row[index], int | float) for row in rows) and bool(rows)
+        result.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        result.add_row(*(Text(_cell(value)) for value in row))
+    return result
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
