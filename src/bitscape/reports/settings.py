@@ -1,0 +1,31 @@
+"""Which models and settings the demo shows, in full and in short form."""
+
+from dataclasses import dataclass
+
+from bitscape.reports.results import FULL_PRECISION, Setting
+
+SETTINGS = (
+    Setting(FULL_PRECISION, "16 bits", "bf16", "as trained"),
+    Setting("rtn-w8a8", "8 bits", "W8A8", "RTN"),
+    Setting("gptq-w8a8", "8 bits", "W8A8", "GPTQ"),
+    Setting("rtn-w4a16", "4 bits", "W4A16", "RTN"),
+    Setting("gptq-w4a16", "4 bits", "W4A16", "GPTQ"),
+    Setting("rtn-w3a16", "3 bits", "W3A16", "RTN"),
+    Setting("gptq-w3a16", "3 bits", "W3A16", "GPTQ"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: `samples` images for the preview, `lessons` held-out images for the loss."""
+
+    models: tuple[str, ...]
+    settings: tuple[Setting, ...] = SETTINGS
+    samples: int = 250
+    lessons: int = 512
+    speed_seconds: float = 20.0
+    seed: int = 0
+
+
+FULL = Plan(models=("zoo:var-l", "zoo:dit-l"))
+SHORT = Plan(models=("zoo:var-xs", "zoo:dit-xs"), samples=50, lessons=64, speed_seconds=2.0)
