@@ -1,0 +1,58 @@
+"""Finite sets of numbers, how they are written down, and what they cost."""
+
+from bitscape.formats.accounting import WeightCost, compute_bits, model_bits, tensor_cost
+from bitscape.formats.codebook import Codebook
+from bitscape.formats.floating import Float
+from bitscape.formats.format import Format
+from bitscape.formats.integer import Int
+from bitscape.formats.packing import (
+    pack,
+    pack_ternary,
+    packed_words,
+    unpack,
+    unpack_ternary,
+)
+from bitscape.formats.parse import (
+    known_schemes,
+    parse_format,
+    parse_scheme,
+    parse_tensor_scheme,
+)
+from bitscape.formats.power import E8M0
+from bitscape.formats.scheme import (
+    FULL_BITS,
+    Granularity,
+    GranularityKind,
+    QuantScheme,
+    SiteScheme,
+    TensorScheme,
+)
+from bitscape.formats.ternary import Ternary
+
+__all__ = [
+    "E8M0",
+    "FULL_BITS",
+    "Codebook",
+    "Float",
+    "Format",
+    "Granularity",
+    "GranularityKind",
+    "Int",
+    "QuantScheme",
+    "SiteScheme",
+    "TensorScheme",
+    "Ternary",
+    "WeightCost",
+    "compute_bits",
+    "known_schemes",
+    "model_bits",
+    "pack",
+    "pack_ternary",
+    "packed_words",
+    "parse_format",
+    "parse_scheme",
+    "parse_tensor_scheme",
+    "tensor_cost",
+    "unpack",
+    "unpack_ternary",
+]

@@ -1,0 +1,97 @@
+"""What a scheme costs: nominal bits, and the bits that an artefact really writes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bitscape.formats.packing import packed_words
+from bitscape.formats.scheme import FULL_BITS, SiteScheme, TensorScheme
+from bitscape.formats.ternary import Ternary
+
+_WORD_BITS = 32
+_SHAPE_BITS = 2 * 64
+
+
+@dataclass(frozen=True)
+class WeightCost:
+    """The stored bits of one weight.
+
+    `code_bits` counts packed codes with the padding of each row, `scale_bits` the scales (and the
+    tensor-wide scale over them), `other_bits` zero points and the stored shape. `format_bits` is
+    the nominal width of one element.
+    """
+
+    elements: int
+    code_bits: int
+    scale_bits: int
+    other_bits: int
+    format_bits: float
+
+    @property
+    def nominal_bits(self) -> float:
+        """Elements times the width of the format: no scales, no padding."""
+        return self.elements * self.format_bits
+
+    @property
+    def total_bits(self) -> int:
+        """Everything that is written."""
+        return self.code_bits + self.scale_bits + self.other_bits
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes written; every tensor is a whole number of bytes."""
+        return self.total_bits // 8
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Written bits for each element."""
+        return self.total_bits / self.elements
+
+
+def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCost:
+    """The cost of a weight of `shape` (out, in) written by `scheme`; None writes 16 bits.
+
+    Codes are packed row by row (`pack`, or five trits a byte), scales are `scheme.scale_bits` each,
+    zero points are packed at the width of the format down the rows of each group.
+    """
+    rows, columns = shape
+    elements = rows * columns
+    if scheme is None:
+        return WeightCost(elements, elements * FULL_BITS, 0, 0, FULL_BITS)
+    groups = _groups(columns, scheme)
+    scales = 1 if scheme.granularity.kind == "tensor" else rows * groups
+    wide = 32 if scheme.scale_format is not None and scheme.scale_format.name != "e8m0" else 0
+    zeros = 0
+    if not scheme.symmetric:
+        zeros = _zero_bits(scales // groups, groups, scheme)
+    return WeightCost(
+        elements=elements,
+        code_bits=_row_bits(columns, scheme) * rows,
+        scale_bits=scales * scheme.scale_bits + wide,
+        other_bits=zeros + _SHAPE_BITS,
+        format_bits=scheme.format.bits,
+    )
+
+
+def model_bits(costs: Iterable[WeightCost], others: Iterable[tuple[int, int]] = ()) -> float:
+    """Nominal bits of a whole model: quantized weights, and (elements, bits) of everything else."""
+    return sum(c.nominal_bits for c in costs) + sum(count * bits for count, bits in others)
+
+
+def compute_bits(sites: Iterable[tuple[int, SiteScheme]]) -> float:
+    """Sum over (weights, scheme) of weights b_w b_a: multiplications weighted by their widths."""
+    return sum(count * site.weight_bits * site.activation_bits for count, site in sites)
+
+
+def _groups(columns: int, scheme: TensorScheme) -> int:
+    size = scheme.granularity.size
+    return 1 if size is None else columns // size
+
+
+def _row_bits(columns: int, scheme: TensorScheme) -> int:
+    if isinstance(scheme.format, Ternary):
+        return -(-columns // 5) * 8
+    return packed_words(columns, scheme.format.code_bits) * _WORD_BITS
+
+
+def _zero_bits(rows: int, groups: int, scheme: TensorScheme) -> int:
+    return groups * packed_words(rows, scheme.format.code_bits) * _WORD_BITS

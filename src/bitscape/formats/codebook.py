@@ -1,0 +1,104 @@
+"""Codebooks: one code names a short vector of weights."""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from jaxtyping import Float, Float32, Real, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """A set of 2^(bits dim) centroids in `dim` dimensions: `bits` bits for each weight.
+
+    The centroids are data and live beside the format, shape (entries, dim): `assign` and `look_up`
+    take them. The methods of `Format` that need fixed numbers raise ValueError.
+    """
+
+    bits: int
+    dim: int
+
+    def __post_init__(self) -> None:
+        if self.bits < 1 or self.dim < 1 or self.bits * self.dim > 8:
+            raise ValueError(
+                f"a codebook has at least 1 bit a weight, at least 1 weight a code and at most "
+                f"8 bits a code, got {self.bits} x {self.dim}"
+            )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """ "codebook4x2"."""
+        return f"codebook{self.bits}x{self.dim}"
+
+    @property
+    def code_bits(self) -> int:
+        """Bits that hold one code, which stands for `dim` weights."""
+        return self.bits * self.dim
+
+    @property
+    def entries(self) -> int:
+        """The number of centroids."""
+        return 1 << self.code_bits
+
+    def assign(
+        self, vectors: Float[Tensor, "*shape dim"], centroids: Float[Tensor, "entries dim"]
+    ) -> UInt8[Tensor, "*shape"]:
+        """The code of the centroid nearest to each vector."""
+        self._check(centroids)
+        flat = vectors.reshape(-1, self.dim).to(centroids.dtype)
+        codes = torch.cdist(flat, centroids).argmin(dim=1)
+        return codes.to(torch.uint8).view(vectors.shape[:-1])
+
+    def look_up(
+        self, codes: UInt8[Tensor, "*shape"], centroids: Float[Tensor, "entries dim"]
+    ) -> Float[Tensor, "*shape dim"]:
+        """The centroid of each code."""
+        self._check(centroids)
+        return centroids[codes.to(torch.int64)]
+
+    def _check(self, centroids: Tensor) -> None:
+        if centroids.shape != (self.entries, self.dim):
+            raise ValueError(
+                f"{self.name} needs centroids of shape {(self.entries, self.dim)}, "
+                f"got {tuple(centroids.shape)}"
+            )
+
+    def _no_numbers(self) -> NoReturn:
+        raise ValueError(
+            f"{self.name} has no numbers of its own: use `assign` and `look_up` with its centroids"
+        )
+
+    @property
+    def lowest(self) -> float:
+        """Not defined without centroids."""
+        self._no_numbers()
+
+    @property
+    def highest(self) -> float:
+        """Not defined without centroids."""
+        self._no_numbers()
+
+    @property
+    def largest(self) -> float:
+        """Not defined without centroids."""
+        self._no_numbers()
+
+    def values(self) -> Float32[Tensor, " value"]:
+        """Not defined without centroids."""
+        self._no_numbers()
+
+    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+        """Not defined without centroids."""
+        self._no_numbers()
+
+    def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+        """Not defined without centroids."""
+        self._no_numbers()
+
+    def decode(self, codes: UInt8[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
+        """Not defined without centroids."""
+        self._no_numbers()

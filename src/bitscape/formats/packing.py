@@ -1,0 +1,78 @@
+"""Dense bit packing: codes side by side, least significant bit first, across word borders.
+
+The order is that of compressed-tensors from 0.18 on (earlier releases padded widths that do not
+divide 32): bit b of code i is bit i * bits + b of the row, words are little-endian. Eight codes of
+b bits are exactly b bytes, which is the unit worked on here.
+"""
+
+import torch
+from jaxtyping import Int32, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+_WORD_BYTES = 4
+_TRITS = 5
+
+
+def packed_words(columns: int, bits: int) -> int:
+    """The number of 32-bit words that hold `columns` codes: ceil(columns bits / 32)."""
+    return -(-columns * bits // 32)
+
+
+def pack(codes: UInt8[Tensor, "rows n"], bits: int) -> Int32[Tensor, "rows words"]:
+    """The codes packed row by row; every row starts on a new word."""
+    _check_width(bits)
+    if codes.numel() and int(codes.max()) >= 1 << bits:
+        raise ValueError(f"code {int(codes.max())} does not fit in {bits} bits")
+    rows, columns = codes.shape
+    eights = functional.pad(codes, (0, -columns % 8)).view(rows, -1, 8)
+    joined = torch.zeros(eights.shape[:2], dtype=torch.int64, device=codes.device)
+    for i in range(8):
+        joined |= eights[:, :, i].to(torch.int64) << (i * bits)
+    dense = joined.view(torch.uint8).view(rows, -1, 8)[:, :, :bits].reshape(rows, -1)
+    size = packed_words(columns, bits) * _WORD_BYTES
+    dense = functional.pad(dense[:, :size], (0, max(0, size - dense.shape[1])))
+    return dense.contiguous().view(torch.int32)
+
+
+def unpack(words: Int32[Tensor, "rows words"], bits: int, n: int) -> UInt8[Tensor, "rows n"]:
+    """The first `n` codes of each row: the inverse of `pack`."""
+    _check_width(bits)
+    rows, width = words.shape
+    if width != packed_words(n, bits):
+        raise ValueError(
+            f"{n} codes of {bits} bits take {packed_words(n, bits)} words a row, got {width}"
+        )
+    dense = words.contiguous().view(torch.uint8)
+    size = -(-n // 8) * bits
+    dense = functional.pad(dense[:, :size], (0, max(0, size - dense.shape[1])))
+    dense = functional.pad(dense.reshape(rows, -1, bits), (0, 8 - bits))
+    joined = dense.contiguous().view(torch.int64).squeeze(-1)  # (rows, ceil(n / 8))
+    codes = torch.empty(*joined.shape, 8, dtype=torch.uint8, device=words.device)
+    for i in range(8):
+        codes[:, :, i] = (joined >> (i * bits)) & ((1 << bits) - 1)
+    return codes.view(rows, -1)[:, :n].contiguous()
+
+
+def pack_ternary(codes: UInt8[Tensor, "rows n"]) -> UInt8[Tensor, "rows bytes"]:
+    """Five codes a byte, sum of code_i 3^i; every row starts on a new byte."""
+    if codes.numel() and int(codes.max()) > 2:
+        raise ValueError(f"code {int(codes.max())} is not a trit: trits are 0, 1 and 2")
+    rows, columns = codes.shape
+    fives = functional.pad(codes, (0, -columns % _TRITS)).view(rows, -1, _TRITS)
+    powers = torch.tensor([3**i for i in range(_TRITS)], dtype=torch.uint8, device=codes.device)
+    return (fives * powers).sum(dim=-1, dtype=torch.uint8)
+
+
+def unpack_ternary(packed: UInt8[Tensor, "rows bytes"], n: int) -> UInt8[Tensor, "rows n"]:
+    """The first `n` codes of each row: the inverse of `pack_ternary`."""
+    if packed.shape[1] != -(-n // _TRITS):
+        raise ValueError(f"{n} trits take {-(-n // _TRITS)} bytes a row, got {packed.shape[1]}")
+    powers = torch.tensor([3**i for i in range(_TRITS)], dtype=torch.uint8, device=packed.device)
+    trits = (packed.unsqueeze(-1) // powers) % 3
+    return trits.view(packed.shape[0], -1)[:, :n].contiguous()
+
+
+def _check_width(bits: int) -> None:
+    if not 1 <= bits <= 8:
+        raise ValueError(f"codes of 1 to 8 bits can be packed, got {bits}")

@@ -1,0 +1,202 @@
+"""The names people write, read into formats and schemes.
+
+    scheme    = site {"/" role "=" site}
+    site      = "W" width "A" width ["@g" size] [",asym" | ",sym"] [",static"] | a name below
+    width     = 1 to 8, 16, or the name of a float format or "ternary"
+
+Weights are symmetric, one scale per output channel, or per group with "@g"; activations are dynamic
+and symmetric, one scale per token; ",static" makes them one unsigned range per tensor, the kind the
+u8 kernels read. Unless their roles are named, the modulation ("ada") keeps its activations and the
+attention products ("attend") keep everything at 16 bits.
+"""
+
+import re
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import get_args
+
+from bitscape.formats.codebook import Codebook
+from bitscape.formats.floating import Float
+from bitscape.formats.format import Format
+from bitscape.formats.integer import Int
+from bitscape.formats.power import E8M0
+from bitscape.formats.scheme import (
+    FULL_BITS,
+    Granularity,
+    GranularityKind,
+    QuantScheme,
+    SiteScheme,
+    TensorScheme,
+)
+from bitscape.formats.ternary import Ternary
+
+_FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)")
+_TENSOR = re.compile(
+    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|g\d+)(\*(?P<scale>\w+))?(?P<dyn>,dynamic)?"
+)
+_WIDTH = r"(\d+|e\dm\d|ternary)"
+_SITE = re.compile(
+    rf"w(?P<weight>{_WIDTH})a(?P<activation>{_WIDTH})"
+    r"(@g(?P<group>\d+))?(?P<symmetry>,a?sym)?(?P<static>,static)?"
+)
+_ROLE = re.compile(r"(?P<role>[a-z][a-z0-9_]*)=(?P<site>.+)")
+
+
+def _block(elements: Format, size: int, scale: Format) -> TensorScheme:
+    return TensorScheme(elements, Granularity("group", size), scale_format=scale)
+
+
+def _named_sites() -> dict[str, SiteScheme]:
+    e4m3 = Float(4, 3)
+    channel, token, tensor = (Granularity(kind) for kind in ("channel", "token", "tensor"))
+    sites = {
+        "FP8": SiteScheme(TensorScheme(e4m3, tensor), TensorScheme(e4m3, tensor)),
+        "FP8_DYNAMIC": SiteScheme(
+            TensorScheme(e4m3, channel), TensorScheme(e4m3, token, dynamic=True)
+        ),
+    }
+    blocks = {
+        "MXFP4": _block(Float(2, 1), 32, E8M0()),
+        "MXFP6": _block(Float(2, 3), 32, E8M0()),
+        "MXFP8": _block(e4m3, 32, E8M0()),
+        "NVFP4": _block(Float(2, 1), 16, e4m3),
+    }
+    for name, block in blocks.items():
+        sites[name] = SiteScheme(block, replace(block, dynamic=True))
+        sites[f"{name}A16"] = SiteScheme(block, None)
+    return sites
+
+
+def known_schemes() -> tuple[str, ...]:
+    """Names that `parse_scheme` reads, for listings and for the nearest name in an error."""
+    widths = [f"W{w}A{a}" for a in (16, 8, 6, 4) for w in (8, 6, 4, 3, 2)]
+    widths += [f"W{w}A16@g64" for w in (4, 3, 2)] + ["W4A8@g64", "W8A8,static", "W4A16,asym"]
+    return ("W16A16", *widths, *_named_sites())
+
+
+def parse_format(name: str) -> Format:
+    """The format called `name`: "int4", "uint4", "e4m3", "e8m0", "ternary", "codebook4x2"."""
+    if name == "ternary":
+        return Ternary()
+    if name == "e8m0":
+        return E8M0()
+    match = _FORMAT.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"unknown format {name!r}: write int1 to int8, uint1 to uint8, e<exponent>m<mantissa> "
+            f"such as e4m3, e8m0, ternary or codebook<bits>x<dim>"
+        )
+    kind, width, exp, man, bits, dim = match.groups()
+    if kind is not None:
+        return Int(int(width), signed=kind == "int")
+    return Float(int(exp), int(man)) if exp is not None else Codebook(int(bits), int(dim))
+
+
+def parse_tensor_scheme(text: str) -> TensorScheme:
+    """The tensor scheme whose text is `text`: "int4@g64", "uint8@tensor", "int8@token,dynamic"."""
+    match = _TENSOR.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"unknown tensor scheme {text!r}: write format@tensor, @channel, @token, @step or "
+            f"@g<size>, then *<scale format> and ,dynamic where they apply"
+        )
+    scale = match["scale"]
+    number = parse_format(match["format"])
+    return TensorScheme(
+        number,
+        _granularity(match["reach"]),
+        symmetric=not (isinstance(number, Int) and not number.signed),
+        dynamic=match["dyn"] is not None,
+        scale_format=None if scale is None else parse_format(scale),
+    )
+
+
+def parse_scheme(text: str) -> QuantScheme:
+    """The scheme that `text` names; ValueError names the nearest known one.
+
+    "W4A8@g64", "W3A16,asym", "W8A8,static", "FP8_DYNAMIC", "MXFP4", "We2m1A16",
+    "W4A16/ada=W8A16/head=W16A16".
+    """
+    first, *rest = text.strip().split("/")
+    name, default = _parse_site(first, text)
+    named: dict[str, tuple[str, SiteScheme]] = {}
+    for part in rest:
+        match = _ROLE.fullmatch(part.strip())
+        if match is None or match["role"] in named:
+            raise ValueError(
+                f"cannot read {part!r} in scheme {text!r}: after a slash write role=scheme once "
+                f"for each role, such as ada=W8A16"
+            )
+        named[match["role"]] = _parse_site(match["site"], text)
+    roles = {"ada": replace(default, activation=None), "attend": SiteScheme(None, None)}
+    roles |= {role: site for role, (_, site) in named.items()}
+    suffix = "".join(f"/{role}={site_name}" for role, (site_name, _) in sorted(named.items()))
+    return QuantScheme(name + suffix, default, tuple(sorted(roles.items())))
+
+
+def _parse_site(text: str, scheme: str) -> tuple[str, SiteScheme]:
+    named = _named_sites()
+    if text.upper() in named:
+        return text.upper(), named[text.upper()]
+    match = _SITE.fullmatch(text.lower())
+    if match is None:
+        raise _unknown(text, scheme)
+    group = "" if match["group"] is None else f"@g{match['group']}"
+    asymmetric = match["symmetry"] == ",asym"
+    static = match["static"] is not None
+    site = SiteScheme(
+        _weight(match["weight"], group, asymmetric, scheme),
+        _activation(match["activation"], static, scheme),
+    )
+    marks = (",asym" if asymmetric else "") + (",static" if static else "")
+    return f"W{match['weight']}A{match['activation']}{group}{marks}", site
+
+
+def _weight(width: str, group: str, asymmetric: bool, scheme: str) -> TensorScheme | None:
+    number = _number(width, asymmetric, scheme)
+    if number is None:
+        if group or asymmetric:
+            raise ValueError(f"scheme {scheme!r} gives 16-bit weights a group or a zero point")
+        return None
+    reach = Granularity("channel") if not group else _granularity(group[1:])
+    return TensorScheme(number, reach, symmetric=not asymmetric)
+
+
+def _activation(width: str, static: bool, scheme: str) -> TensorScheme | None:
+    integer = width.isdecimal()
+    number = _number(width, static and integer, scheme)
+    if number is None:
+        if static:
+            raise ValueError(f"scheme {scheme!r} gives 16-bit activations a static range")
+        return None
+    if static:
+        return TensorScheme(number, Granularity("tensor"), symmetric=not integer)
+    return TensorScheme(number, Granularity("token"), dynamic=True)
+
+
+def _number(width: str, unsigned: bool, scheme: str) -> Format | None:
+    if not width.isdecimal():
+        if unsigned:
+            raise ValueError(f"{width} in scheme {scheme!r} has no zero point: drop ',asym'")
+        return parse_format(width)
+    if int(width) == FULL_BITS:
+        return None
+    if not 1 <= int(width) <= 8:
+        raise ValueError(f"width {width} in scheme {scheme!r}: widths are 1 to 8 and {FULL_BITS}")
+    return Int(int(width), signed=not unsigned)
+
+
+def _granularity(text: str) -> Granularity:
+    if text[1:].isdecimal():
+        return Granularity("group", int(text[1:]))
+    kinds: tuple[GranularityKind, ...] = get_args(GranularityKind)
+    return next(Granularity(kind) for kind in kinds if kind == text)
+
+
+def _unknown(text: str, scheme: str) -> ValueError:
+    known = {name.lower(): name for name in known_schemes()}
+    nearest = get_close_matches(text.lower(), known, n=3, cutoff=0.0)
+    where = "" if text == scheme.strip() else f" in {scheme!r}"
+    return ValueError(
+        f"unknown scheme {text!r}{where}: nearest are {', '.join(known[n] for n in nearest)}"
+    )

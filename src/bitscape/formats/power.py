@@ -1,0 +1,73 @@
+"""Powers of two, the block scales of the microscaling formats."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float32, Real, UInt8
+from torch import Tensor
+
+_BIAS = 127
+
+
+@dataclass(frozen=True)
+class E8M0:
+    """The powers of two from 2^-127 to 2^127, without sign or zero (OCP Microscaling Formats 1.0).
+
+    A code is the exponent plus 127; code 255 is NaN.
+    """
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """ "e8m0"."""
+        return "e8m0"
+
+    @property
+    def bits(self) -> int:
+        """Storage bits of one element."""
+        return 8
+
+    @property
+    def code_bits(self) -> int:
+        """Bits that hold any one code."""
+        return 8
+
+    @property
+    def lowest(self) -> float:
+        """The smallest representable value."""
+        return 2.0**-_BIAS
+
+    @property
+    def highest(self) -> float:
+        """The greatest representable value."""
+        return 2.0**_BIAS
+
+    @property
+    def largest(self) -> float:
+        """The greatest representable magnitude."""
+        return self.highest
+
+    def values(self) -> Float32[Tensor, " value"]:
+        """Every power of two, ascending."""
+        return torch.tensor([2.0**exponent for exponent in range(-_BIAS, _BIAS + 1)])
+
+    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+        """The nearest powers of two, ties to the even code; saturates, and keeps NaN."""
+        values = self.values().to(x.device)
+        middles = (values[:-1] + values[1:]) / 2
+        # A tie goes up exactly from odd codes: from even ones the boundary moves one float higher.
+        middles[::2] = torch.nextafter(middles[::2], middles.new_tensor(torch.inf))
+        nearest = values[torch.bucketize(x.float(), middles, right=True)]
+        return torch.where(x.isnan(), x, nearest.to(x.dtype))
+
+    def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+        """The exponents plus 127."""
+        values = self.values().to(rounded.device)
+        return torch.bucketize(rounded.float(), values).to(torch.uint8)
+
+    def decode(self, codes: UInt8[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
+        """Two to the power of `codes` - 127; NaN for code 255."""
+        values = torch.cat([self.values(), torch.tensor([torch.nan])]).to(codes.device)
+        return values[codes.to(torch.int64)]

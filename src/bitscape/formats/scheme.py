@@ -1,0 +1,110 @@
+"""Schemes: what is paid for. Which format, shared by how many elements, at which sites.
+
+A scheme never says how the numbers are found; that is the method's part.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bitscape.formats.format import Format
+from bitscape.formats.integer import Int
+
+FULL_BITS = 16
+
+GranularityKind = Literal["tensor", "channel", "group", "token", "step"]
+
+
+@dataclass(frozen=True)
+class Granularity:
+    """Which elements share one scale.
+
+    "tensor": all of them; "channel": an output channel of a weight; "group": `size` neighbours
+    along the last axis; "token": a token of an activation; "step": all of them, at one row of a
+    step table.
+    """
+
+    kind: GranularityKind
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "group") != (self.size is not None):
+            raise ValueError(f"a size belongs to groups only, got {self.kind!r} with {self.size}")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"a group has at least 1 element, got {self.size}")
+
+    def __str__(self) -> str:
+        return self.kind if self.size is None else f"g{self.size}"
+
+
+@dataclass(frozen=True)
+class TensorScheme:
+    """How one tensor is written: a format, the reach of a scale and the format of that scale.
+
+    Asymmetric means an integer zero point, hence unsigned integers; every other format is
+    symmetric. A dynamic scale is computed from the tensor itself at run time and never stored.
+    `scale_format` None keeps scales in floating point (float16 by group, float32 otherwise).
+    """
+
+    format: Format
+    granularity: Granularity
+    symmetric: bool = True
+    dynamic: bool = False
+    scale_format: Format | None = None
+
+    def __post_init__(self) -> None:
+        unsigned = isinstance(self.format, Int) and not self.format.signed
+        if unsigned == self.symmetric:
+            raise ValueError(
+                f"{self.format.name} cannot be {'' if self.symmetric else 'a'}symmetric: only "
+                f"unsigned integers have a zero point, and they need one"
+            )
+
+    def __str__(self) -> str:
+        """The text `parse_tensor_scheme` reads: "int4@g64", "e2m1@g32*e8m0,dynamic"."""
+        scale = "" if self.scale_format is None else f"*{self.scale_format.name}"
+        dynamic = ",dynamic" if self.dynamic else ""
+        return f"{self.format.name}@{self.granularity}{scale}{dynamic}"
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of one stored scale; the one tensor-wide scale of NVFP4 is counted apart."""
+        if self.scale_format is not None:
+            return self.scale_format.code_bits
+        return 16 if self.granularity.kind == "group" else 32
+
+
+@dataclass(frozen=True)
+class SiteScheme:
+    """The schemes of one site's weight and of its input; None keeps 16 bits."""
+
+    weight: TensorScheme | None
+    activation: TensorScheme | None
+
+    @property
+    def weight_bits(self) -> float:
+        """Bits of one weight, scales apart."""
+        return FULL_BITS if self.weight is None else self.weight.format.bits
+
+    @property
+    def activation_bits(self) -> float:
+        """Bits of one input element, scales apart."""
+        return FULL_BITS if self.activation is None else self.activation.format.bits
+
+
+@dataclass(frozen=True)
+class QuantScheme:
+    """The scheme of a whole network: a default, and what some roles do instead.
+
+    `name` is the canonical text: `parse_scheme(scheme.name) == scheme`.
+    """
+
+    name: str
+    default: SiteScheme
+    roles: tuple[tuple[str, SiteScheme], ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def at(self, role: str) -> SiteScheme:
+        """The scheme of sites that play `role`."""
+        return dict(self.roles).get(role, self.default)

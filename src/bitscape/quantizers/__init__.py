@@ -1,0 +1,50 @@
+"""From tensors to grids and codes: groups, ranges, rounding, gradients, step tables."""
+
+from bitscape.quantizers.activations import dynamic_grid, fake_quantize_dynamic
+from bitscape.quantizers.affine import (
+    Grid,
+    dequantize,
+    fake_quantize,
+    lsq_quantize,
+    quantize,
+    straight_through,
+)
+from bitscape.quantizers.groups import from_groups, to_groups
+from bitscape.quantizers.ranges import (
+    RANGES,
+    RangeRule,
+    bounds_grid,
+    minmax,
+    mse,
+    percentile,
+)
+from bitscape.quantizers.scales import decode_scale, encode_scale, round_scale
+from bitscape.quantizers.tables import rows_of, step_grid
+from bitscape.quantizers.weights import dequantize_weight, quantize_weight, weight_grid
+
+__all__ = [
+    "RANGES",
+    "Grid",
+    "RangeRule",
+    "bounds_grid",
+    "decode_scale",
+    "dequantize",
+    "dequantize_weight",
+    "dynamic_grid",
+    "encode_scale",
+    "fake_quantize",
+    "fake_quantize_dynamic",
+    "from_groups",
+    "lsq_quantize",
+    "minmax",
+    "mse",
+    "percentile",
+    "quantize",
+    "quantize_weight",
+    "round_scale",
+    "rows_of",
+    "step_grid",
+    "straight_through",
+    "to_groups",
+    "weight_grid",
+]

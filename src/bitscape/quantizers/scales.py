@@ -1,0 +1,84 @@
+"""Scales that are themselves written in few bits: microscaling blocks, NVFP4, float16 groups."""
+
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from bitscape.formats import E8M0, Format, TensorScheme
+from bitscape.quantizers.affine import Grid
+
+
+def round_scale(grid: Grid, scheme: TensorScheme) -> Grid:
+    """`grid` with its scales as they are stored, so that codes are chosen for those.
+
+    E8M0: the least power of two that saturates no value the element format would have rounded down
+    to its largest if it went on. Other formats: scale = round(scale / t) t under one float32 scale
+    t = max scale / largest (of the whole tensor; of each token when dynamic), as in NVFP4.
+    None: float16 for groups that are stored, unchanged otherwise.
+    """
+    if scheme.scale_format is None:
+        stored_groups = scheme.granularity.kind == "group" and not scheme.dynamic
+        return Grid(_half(grid.scale), grid.zero) if stored_groups else grid
+    if isinstance(scheme.scale_format, E8M0):
+        return Grid(_power_above(grid.scale, scheme.format, scheme.scale_format), grid.zero)
+    wide = _wide_scale(grid.scale, scheme)
+    return Grid(_relative(grid.scale, wide, scheme.scale_format) * wide, grid.zero)
+
+
+def encode_scale(
+    scale: Float32[Tensor, "*view"], scheme: TensorScheme
+) -> tuple[UInt8[Tensor, "*view"], Float32[Tensor, ""] | None]:
+    """Scales that `round_scale` made, as codes of the scale format and the tensor-wide scale.
+
+    The tensor-wide scale is None for powers of two. `decode_scale` gives back the same floats.
+    """
+    fmt = _scale_format(scheme)
+    if isinstance(fmt, E8M0):
+        return fmt.encode(scale), None
+    wide = scale.max() / fmt.largest
+    return fmt.encode(fmt.round(scale / wide)), wide
+
+
+def decode_scale(
+    codes: UInt8[Tensor, "*view"], wide: Float32[Tensor, ""] | None, scheme: TensorScheme
+) -> Float32[Tensor, "*view"]:
+    """The scales that `encode_scale` wrote."""
+    scale = _scale_format(scheme).decode(codes)
+    return scale if wide is None else scale * wide
+
+
+def _scale_format(scheme: TensorScheme) -> Format:
+    if scheme.scale_format is None:
+        raise ValueError(f"the scales of {scheme} are floats and have no codes")
+    return scheme.scale_format
+
+
+def _half(scale: Tensor) -> Tensor:
+    if bool((scale > torch.finfo(torch.float16).max).any()):
+        raise ValueError(
+            f"a group scale of {float(scale.max()):.3g} does not fit float16: quantize per channel"
+        )
+    smallest = torch.finfo(torch.float16).smallest_normal
+    return scale.clamp(min=smallest).to(torch.float16).to(scale.dtype)
+
+
+def _power_above(scale: Tensor, elements: Format, powers: E8M0) -> Tensor:
+    top = elements.values()[-2:]
+    # Up to half a spacing above the largest value, rounding loses no more than it does inside.
+    slack = 1 + float(top[1] - top[0]) / (2 * float(top[1]))
+    below = powers.round(scale / slack)
+    return torch.where(below * slack < scale, powers.round(2 * below), below)
+
+
+def _wide_scale(scale: Tensor, scheme: TensorScheme) -> Tensor:
+    fmt = _scale_format(scheme)
+    most = scale.amax(dim=(-2, -1), keepdim=True) if scheme.dynamic else scale.max()
+    wide = (most / fmt.largest).clamp(min=torch.finfo(scale.dtype).tiny)
+    # Five low bits cleared: the product with any scale of up to five significant bits is exact,
+    # and `encode_scale` finds this number again by division.
+    return (wide.view(torch.int32) & ~31).view(torch.float32)
+
+
+def _relative(scale: Tensor, wide: Tensor, fmt: Format) -> Tensor:
+    values = fmt.values()
+    return fmt.round(scale / wide).clamp(min=float(values[values > 0][0]))

@@ -1,0 +1,33 @@
+"""Weights to codes and back."""
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from bitscape.formats import TensorScheme
+from bitscape.quantizers.affine import Grid, dequantize, quantize
+from bitscape.quantizers.groups import from_groups, to_groups
+from bitscape.quantizers.ranges import RangeRule
+from bitscape.quantizers.scales import round_scale
+
+
+def weight_grid(W: Float[Tensor, "out in"], scheme: TensorScheme, rule: RangeRule) -> Grid:
+    """The grid of a weight: `rule` on its groups, with the scales rounded as they are stored."""
+    grouped = to_groups(W.float(), scheme.granularity)
+    return round_scale(rule(grouped, scheme.format, scheme.symmetric), scheme)
+
+
+def quantize_weight(
+    W: Float[Tensor, "out in"], grid: Grid, scheme: TensorScheme
+) -> UInt8[Tensor, "out in"]:
+    """The code of the grid point nearest to each weight."""
+    grouped = to_groups(W.float(), scheme.granularity)
+    codes = scheme.format.encode(quantize(grouped, grid, scheme.format))
+    return from_groups(codes, W.shape)
+
+
+def dequantize_weight(
+    codes: UInt8[Tensor, "out in"], grid: Grid, scheme: TensorScheme
+) -> Float[Tensor, "out in"]:
+    """The weights that `codes` stand for."""
+    values = scheme.format.decode(to_groups(codes, scheme.granularity))
+    return from_groups(dequantize(values, grid), codes.shape)
