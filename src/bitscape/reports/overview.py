@@ -29,10 +29,10 @@ LABEL, PICTURES, SIZE, LOSS, DISTANCE, CLASS = 0.3, 1.75, 8.45, 10.15, 11.95, 13
 PITCH = 0.65
 PICTURE = 0.62
 BAR = 1.3
-PANEL_HEAD = 1.0
+PANEL_HEAD = 1.2
 PANEL_GAP = 0.25
-HEAD = 1.5
-FOOT = 0.75
+HEAD = 1.6
+FOOT = 0.6
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def panel_height(panel: Panel) -> float:
 def draw_head(canvas: Canvas) -> None:
     """The title, and how to read what follows."""
     canvas.text(LABEL, 0.25, words.HEADLINE, 20, weight="bold")
-    canvas.text(LABEL, 0.72, wrap(words.LEDE), 11, color=GREY)
+    canvas.text(LABEL, 0.72, wrap(f"{words.LEDE} {words.HOW_TO_READ}", 165), 11, color=GREY)
 
 
 def draw_panel(canvas: Canvas, panel: Panel, demo: Demo, top: float) -> None:
@@ -91,10 +91,11 @@ def draw_panel(canvas: Canvas, panel: Panel, demo: Demo, top: float) -> None:
     canvas.rule(top)
     heading = f"{words.FAMILY[panel.family]}  ({panel.parameters / 1e6:.1f} million weights)"
     canvas.text(LABEL, top + 0.15, heading, 13, weight="bold")
+    canvas.text(LABEL, top + 0.42, words.LOOK_FOR[panel.family], 9.5, color=GREY)
     names = (
         (LABEL, "stored in"),
         (PICTURES, "one column = one class and one random seed"),
-        (SIZE, "file size"),
+        (SIZE, "file size, % of 16 bits"),
         (LOSS, "loss rise (lower is better)"),
         (DISTANCE, f"FD-shapes\nn = {demo.preview_samples}, preview"),
         (CLASS, "right\nclass"),
@@ -116,10 +117,13 @@ def draw_row(canvas: Canvas, panel: Panel, row: Row, y: float, committed: int) -
         canvas.axes.imshow(
             picture, extent=(x, x + PICTURE, y + PICTURE, y), interpolation="nearest", aspect="auto"
         )
-    canvas.text(SIZE, middle, words.megabytes(row.file_bytes), 11)
+    canvas.text(
+        SIZE, middle, f"{words.megabytes(row.file_bytes)}  {words.share(row, panel.full)}", 11
+    )
     canvas.bar(SIZE, y + 0.38, BAR * row.file_bytes / panel.full.file_bytes, BLUE)
     canvas.text(LOSS, middle, words.difference(row.loss_difference), 11)
-    canvas.bar(LOSS, y + 0.38, BAR * loss_share(panel, row), VERMILION)
+    if row.loss_difference is not None:
+        canvas.bar(LOSS, y + 0.38, BAR * loss_share(panel, row), VERMILION)
     canvas.text(DISTANCE, middle, f"{row.fd_preview:.1f}", 11)
     canvas.text(DISTANCE, y + 0.36, words.distance(row, committed), 9.5, color=GREY)
     canvas.text(CLASS, middle, f"{100 * row.class_accuracy:.0f} %", 11)
@@ -137,19 +141,20 @@ def loss_share(panel: Panel, row: Row) -> float:
 def draw_foot(canvas: Canvas, demo: Demo, top: float) -> None:
     """What the small print of the columns means."""
     canvas.rule(top)
-    canvas.text(LABEL, top + 0.12, wrap(footnote(demo)), 9.5, color=GREY)
+    canvas.text(LABEL, top + 0.12, wrap(footnote(demo), 195), 9.5, color=GREY)
 
 
 def footnote(demo: Demo) -> str:
     """The columns explained in two sentences."""
     return (
-        f"{words.HOW_TO_READ} Loss rise: prediction error on {demo.losses_on} unseen images minus "
-        "that of the 16-bit weights, ± standard error. FD-shapes: distance between generated and "
-        f"real images, from {demo.preview_samples} of them, which is rough and too high; beside "
-        f"it the value committed with the package, from {demo.committed_samples:,}."
+        f"Loss rise: prediction error on {demo.losses_on} unseen images minus that of the 16-bit "
+        "weights, ± standard error. FD-shapes: distance between generated and real images (lower "
+        f"is better), from {demo.preview_samples} of them, which is rough and too high; below it "
+        f"the value committed with the package, from {demo.committed_samples:,}. Right class: "
+        "pictures in which a classifier sees the class that was asked for."
     )
 
 
-def wrap(text: str, width: int = 165) -> str:
+def wrap(text: str, width: int) -> str:
     """`text` in lines of at most `width` characters."""
     return textwrap.fill(text, width)

@@ -1,5 +1,7 @@
 """The plain words of the page: what a newcomer needs, and sentences made from the numbers."""
 
+from math import floor, log10
+
 from bitscape.reports.results import Difference, Panel, Row
 
 HEADLINE = "The same pictures, drawn with fewer and fewer bits"
@@ -7,7 +9,7 @@ HEADLINE = "The same pictures, drawn with fewer and fewer bits"
 LEDE = (
     "A trained image generator is a long list of numbers, its weights. Each is normally stored in "
     "16 bits. Quantization stores it in 8, 4 or 3 bits instead: the file shrinks, and every weight "
-    "is moved a little to the nearest value that still fits."
+    "moves a little, to one of the few values that can still be written."
 )
 
 HOW_TO_READ = (
@@ -17,9 +19,8 @@ HOW_TO_READ = (
 
 LOOK_FOR = {
     "var": (
-        "VAR draws by choosing from a catalogue of 512 image patches. One changed choice can lead "
-        "to another picture that is just as good, so look for broken shapes and wrong colours, "
-        "not for any change at all."
+        "VAR chooses patches from a catalogue of 512. One changed choice can lead to another picture "
+        "that is just as good: look for broken shapes and wrong colours, not for any change."
     ),
     "dit": (
         "DiT starts from noise and cleans it step by step. Small errors move edges and colours "
@@ -82,11 +83,12 @@ def megabytes(count: int) -> str:
 
 
 def difference(value: Difference | None) -> str:
-    """A paired difference with its standard error, or a dash for the reference itself."""
+    """A paired difference and its standard error, to that error's first digit; a dash for none."""
     if value is None:
         return "–"
-    digits = 2 if abs(value.mean) >= 1 else 4
-    return f"{value.mean:+.{digits}f} ± {value.standard_error:.{digits}f}"
+    error = value.standard_error
+    digits = max(0, -floor(log10(error))) if error > 0 else 4
+    return f"{value.mean:+.{digits}f} ± {error:.{digits}f}"
 
 
 def distance(row: Row, committed_samples: int) -> str:
@@ -96,9 +98,9 @@ def distance(row: Row, committed_samples: int) -> str:
     return f"{row.fd_committed:.1f} at {committed_samples:,}"
 
 
-def ratio(row: Row, full: Row) -> str:
-    """How many times smaller the row's file is than full precision's."""
-    return f"{full.file_bytes / row.file_bytes:.1f}x smaller"
+def share(row: Row, full: Row) -> str:
+    """The row's file size in per cent of full precision's."""
+    return f"{100 * row.file_bytes / full.file_bytes:.0f} %"
 
 
 def findings(panel: Panel) -> list[str]:
@@ -109,8 +111,9 @@ def findings(panel: Panel) -> list[str]:
 
 def _finding(panel: Panel, title: str) -> str:
     rows = [row for row in panel.rows[1:] if row.setting.title == title]
-    size = f"{title} ({rows[0].setting.scheme}): {ratio(rows[0], panel.full)}."
-    return " ".join([size, *(_cost(row, panel) for row in rows)])
+    size = share(rows[0], panel.full)
+    start = f"{title} ({rows[0].setting.scheme}): the file shrinks to {size}."
+    return " ".join([start, *(_cost(row, panel) for row in rows)])
 
 
 def _cost(row: Row, panel: Panel) -> str:
