@@ -21,11 +21,11 @@ class Randomness:
     def __len__(self) -> int:
         return len(self.generators)
 
-    def normal(self, *shape: int) -> Float[Tensor, "batch *shape"]:
+    def normal(self, *shape: int) -> Float[Tensor, " batch *shape"]:
         """Standard normal noise, shape (batch, *shape)."""
         return torch.stack([torch.randn(shape, generator=g) for g in self.generators])
 
-    def gumbel(self, *shape: int) -> Float[Tensor, "batch *shape"]:
+    def gumbel(self, *shape: int) -> Float[Tensor, " batch *shape"]:
         """Standard Gumbel noise, -log(Exponential(1)), shape (batch, *shape)."""
         draws = [torch.empty(shape).exponential_(generator=g) for g in self.generators]
         return -torch.stack(draws).log()
