@@ -20,7 +20,7 @@ HOW_TO_READ = (
 LOOK_FOR = {
     "var": (
         "VAR chooses patches from a catalogue of 512. One changed choice can lead to another "
-        "picture that is just as good: look for broken shapes and wrong colours, not for any change."
+        "picture that is just as good: look for broken shapes and wrong colours, not any change."
     ),
     "dit": (
         "DiT starts from noise and cleans it step by step. Small errors move edges and colours "

@@ -1,0 +1,41 @@
+"""Fréchet distances at the full sample count, measured once and shipped with the package.
+
+The demo has no time for thousands of images, so it shows a preview beside these. To measure them
+again:  python -m bitscape.reports.measure --out src/bitscape/reports/committed.json
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Committed:
+    """FD-shapes by model and recipe, with the sample count and the protocol they share."""
+
+    protocol: str
+    samples: int
+    fd_shapes: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def distance(self, model: str, recipe: str) -> float | None:
+        """The value of one model under one recipe; None where none was measured."""
+        return self.fd_shapes.get(model, {}).get(recipe)
+
+    def add(self, model: str, recipe: str, distance: float) -> "Committed":
+        """The same table with one more value."""
+        row = {**self.fd_shapes.get(model, {}), recipe: distance}
+        return Committed(self.protocol, self.samples, {**self.fd_shapes, model: row})
+
+
+def read_committed(path: Path | None = None) -> Committed:
+    """The table at `path`, by default the one in the package."""
+    source = path or files("bitscape.reports").joinpath("committed.json")
+    return Committed(**json.loads(source.read_text()))
+
+
+def write_committed(table: Committed, path: Path) -> None:
+    """Write `table` as JSON, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(table), indent=2, sort_keys=True) + "\n")
+    partial.replace(path)
