@@ -1,0 +1,31 @@
+"""The normal form: layers whose fields every method edits, and what they cost."""
+
+from bitscape.nn.activation import ActivationQuantizer
+from bitscape.nn.attend import QuantAttend
+from bitscape.nn.coded import CodedWeight
+from bitscape.nn.conv import QuantConv2d
+from bitscape.nn.footprint import Footprint, SiteFootprint, footprint
+from bitscape.nn.hadamard import (
+    hadamard_matrix,
+    hadamard_transform,
+    inverse_hadamard_transform,
+)
+from bitscape.nn.insert import Quantized, insert, quantized_sites
+from bitscape.nn.linear import QuantLinear
+
+__all__ = [
+    "ActivationQuantizer",
+    "CodedWeight",
+    "Footprint",
+    "QuantAttend",
+    "QuantConv2d",
+    "QuantLinear",
+    "Quantized",
+    "SiteFootprint",
+    "footprint",
+    "hadamard_matrix",
+    "hadamard_transform",
+    "insert",
+    "inverse_hadamard_transform",
+    "quantized_sites",
+]

@@ -1,0 +1,134 @@
+"""Hadamard transforms: rotations that are stored as an order, never as a matrix.
+
+H of order n has entries +-1 and H H^T = n I. Orders that are powers of two come from Sylvester's
+doubling, others from a Paley matrix times a power of two; H is then a Kronecker product of small
+factors, which is also how it is applied: n (f_1 + f_2 + ...) multiplications instead of n^2.
+Paley, "On orthogonal matrices", J. Math. Phys. 12 (1933).
+"""
+
+from functools import lru_cache, reduce
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+# A dense factor of this order is one cheap matrix product; larger ones waste multiplications.
+_LARGEST_SYLVESTER = 32
+
+
+def hadamard_matrix(order: int) -> Float[Tensor, "order order"]:
+    """The matrix of +-1 that `hadamard_transform` applies; ValueError when none is known."""
+    return reduce(torch.kron, (_factor(size) for size in _factors(order))).clone()
+
+
+def hadamard_transform(
+    x: Float[Tensor, "*batch channel"], order: int
+) -> Float[Tensor, "*batch channel"]:
+    """x (I (x) H) / sqrt(order): each run of `order` channels rotated by an orthogonal matrix."""
+    return _apply(x, order, transpose=False)
+
+
+def inverse_hadamard_transform(
+    x: Float[Tensor, "*batch channel"], order: int
+) -> Float[Tensor, "*batch channel"]:
+    """x (I (x) H^T) / sqrt(order), which undoes `hadamard_transform`."""
+    return _apply(x, order, transpose=True)
+
+
+def check_order(order: int, width: int) -> None:
+    """ValueError unless a Hadamard matrix of `order` is known and it divides `width`."""
+    _factors(order)
+    if width % order:
+        raise ValueError(
+            f"a rotation of order {order} does not divide {width} channels: "
+            f"choose a divisor, such as {width & -width}"
+        )
+
+
+def _apply(x: Tensor, order: int, *, transpose: bool) -> Tensor:
+    check_order(order, x.shape[-1])
+    y = x
+    stride = order
+    for size in _factors(order):
+        stride //= size
+        factor = _factor(size).to(x)
+        y = y.reshape(*x.shape[:-1], -1, size, stride)  # (..., outer, size, inner)
+        # A row vector times H mixes axis `size` by H^T; the inverse mixes it by H.
+        y = (factor if transpose else factor.T) @ y
+    return y.reshape(x.shape) / order**0.5
+
+
+@lru_cache(maxsize=64)
+def _factors(order: int) -> tuple[int, ...]:
+    """Orders whose Kronecker product is `order`: a Paley order first, then powers of two."""
+    if order < 1:
+        raise ValueError(f"a Hadamard order is positive, got {order}")
+    power = order & -order
+    odd = order // power
+    if odd == 1:
+        return _sylvester(order)
+    base = 4 * odd
+    while order % base == 0:
+        if _is_paley(base):
+            return (base, *_sylvester(order // base))
+        base *= 2
+    raise ValueError(
+        f"no Hadamard matrix of order {order} is built in: use a power of two, "
+        f"such as {power}, or a power of two times 12, 20, 28, 36, 44 or 60"
+    )
+
+
+def _sylvester(order: int) -> tuple[int, ...]:
+    factors = []
+    while order > _LARGEST_SYLVESTER:
+        factors.append(_LARGEST_SYLVESTER)
+        order //= _LARGEST_SYLVESTER
+    return (*factors, order)
+
+
+def _is_paley(order: int) -> bool:
+    return _is_prime(order - 1) or (order % 8 == 4 and _is_prime(order // 2 - 1))
+
+
+def _is_prime(n: int) -> bool:
+    return n > 1 and all(n % d for d in range(2, int(n**0.5) + 1))
+
+
+@lru_cache(maxsize=64)
+def _factor(order: int) -> Tensor:
+    """A small Hadamard matrix, by Sylvester's or Paley's construction."""
+    if order & (order - 1) == 0:
+        matrix = torch.ones(1, 1)
+        while len(matrix) < order:
+            matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
+        return matrix
+    return _paley_one(order - 1) if _is_prime(order - 1) else _paley_two(order // 2 - 1)
+
+
+def _jacobsthal(q: int) -> Tensor:
+    """Q[i, j] = Legendre symbol of (i - j) modulo the prime q."""
+    squares = {i * i % q for i in range(1, q)}
+    symbol = torch.tensor([0.0] + [1.0 if i in squares else -1.0 for i in range(1, q)])
+    index = torch.arange(q)
+    return symbol[(index[:, None] - index[None, :]) % q]
+
+
+def _bordered(q: int, left: float) -> Tensor:
+    """[[0, 1], [left, Q]]: the conference matrix of order q + 1."""
+    matrix = torch.zeros(q + 1, q + 1)
+    matrix[0, 1:] = 1.0
+    matrix[1:, 0] = left
+    matrix[1:, 1:] = _jacobsthal(q)
+    return matrix
+
+
+def _paley_one(q: int) -> Tensor:
+    """Order q + 1 for a prime q = 3 modulo 4: I + C with C skew."""
+    return torch.eye(q + 1) + _bordered(q, -1.0)
+
+
+def _paley_two(q: int) -> Tensor:
+    """Order 2 (q + 1) for a prime q = 1 modulo 4: each entry of C becomes a 2 x 2 block."""
+    plus = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    diagonal = torch.tensor([[1.0, -1.0], [-1.0, -1.0]])
+    return torch.kron(_bordered(q, 1.0), plus) + torch.kron(torch.eye(q + 1), diagonal)
