@@ -28,13 +28,14 @@ class Lesson:
 class Adapter(Protocol):
     """The facts of one model family. Passes meet a model only here.
 
-    `steps` counts the rows of a step table: positions of the family's default trajectory.
+    `config` is the frozen dataclass the network was built from. `steps` counts the rows of a step table: positions of the family's default trajectory.
     `loss_name` names `loss`: "nll" (nats a token) or "denoising_loss" (mean squared error).
     `discrete` says whether outputs are logits over a codebook.
     """
 
     family: str
     style: Style
+    config: Any
     steps: int
     loss_name: str
     discrete: bool

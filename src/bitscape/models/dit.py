@@ -1,0 +1,267 @@
+"""DiT: latent diffusion with a transformer and adaLN-Zero conditioning.
+
+Peebles and Xie, "Scalable Diffusion Models with Transformers", arXiv 2212.09748. Written from the
+paper's description and the released checkpoints' shapes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bitscape.models.autoencoder import to_uint8
+from bitscape.models.diffusion import Diffusion
+from bitscape.models.layers import FeedForward, Modulate, SelfAttention, block_folds, block_sites
+from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.sampling import guide
+from bitscape.structure import (
+    Block,
+    Call,
+    Fold,
+    Lesson,
+    Randomness,
+    Site,
+    Trajectory,
+    chain,
+    constant_step,
+)
+
+Latent = Float[Tensor, "batch channel height width"]
+
+
+@dataclass(frozen=True)
+class DiTConfig:
+    """Sizes of a DiT; `side` is the height and width of its latents."""
+
+    embed_dim: int
+    depth: int
+    num_heads: int
+    mlp_ratio: float = 4.0
+    num_classes: int = 1000
+    side: int = 32
+    latent_channels: int = 4
+    patch: int = 2
+    learn_sigma: bool = True
+    label_dropout: float = 0.1
+    frequencies: int = 256
+
+    @property
+    def out_channels(self) -> int:
+        """Channels predicted a pixel: the noise, and with `learn_sigma` its variance."""
+        return self.latent_channels * (2 if self.learn_sigma else 1)
+
+
+class DiTBlock(nn.Module):
+    """x + g1 attention(AdaLN(x)), then x + g2 feed_forward(AdaLN(x)).
+
+    The modulation's sixths are, in the released order, h1, a1, g1, h2, a2, g2.
+    """
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        channels = config.embed_dim
+        scale = (channels // config.num_heads) ** -0.5
+        self.norm1 = Modulate(channels)
+        self.attn = SelfAttention(channels, config.num_heads, scale=scale, normalise=False)
+        self.norm2 = Modulate(channels)
+        self.mlp = FeedForward(channels, round(channels * config.mlp_ratio))
+        self.ada = nn.Linear(channels, 6 * channels)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        h1, a1, g1, h2, a2, g2 = self.ada(condition).chunk(6, dim=-1)
+        x = torch.addcmul(x, self.attn(self.norm1(x, a1, h1)), g1.unsqueeze(1))
+        return torch.addcmul(x, self.mlp(self.norm2(x, a2, h2)), g2.unsqueeze(1))
+
+
+class FinalLayer(nn.Module):
+    """AdaLN and the projection of each token to its patch."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        channels = config.embed_dim
+        self.norm = Modulate(channels)
+        self.ada = nn.Linear(channels, 2 * channels)
+        self.linear = nn.Linear(channels, config.patch**2 * config.out_channels)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale = self.ada(condition).chunk(2, dim=-1)
+        result: Tensor = self.linear(self.norm(x, scale, shift))
+        return result
+
+
+class DiT(nn.Module):
+    """The predicted noise (and variance) of a latent at a timestep, given the class."""
+
+    position: Tensor
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, patch = config.embed_dim, config.patch
+        self.patch_embed = nn.Conv2d(config.latent_channels, channels, patch, stride=patch)
+        self.time_fc1 = nn.Linear(config.frequencies, channels)
+        self.time_fc2 = nn.Linear(channels, channels)
+        self.class_embed = nn.Embedding(config.num_classes + 1, channels)
+        grid = config.side // patch
+        self.register_buffer("position", sine_positions(channels, grid)[None], persistent=False)
+        self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.depth))
+        self.final = FinalLayer(config)
+        self._initialise()
+
+    def forward(self, x: Latent, t: Int[Tensor, " batch"], labels: Int[Tensor, " batch"]) -> Latent:
+        """Predictions for noisy latents `x`; label `num_classes` is "no class"."""
+        tokens = self.patch_embed(x).flatten(2).transpose(1, 2) + self.position  # (B, T, c)
+        time = sine_frequencies(t, self.config.frequencies).to(tokens.dtype)
+        cond = self.time_fc2(functional.silu(self.time_fc1(time))) + self.class_embed(labels)
+        activated = functional.silu(cond)
+        for block in self.blocks:
+            tokens = block(tokens, activated)
+        return self._unpatch(self.final(tokens, activated))
+
+    def _unpatch(self, tokens: Tensor) -> Tensor:
+        side, patch = self.config.side // self.config.patch, self.config.patch
+        x = tokens.unflatten(2, (patch, patch, -1)).unflatten(1, (side, side))  # (B, H, W, p, q, c)
+        return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)  # (B, c, H p, W q)
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """adaLN-Zero: every gate and the output start at zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.patch_embed.weight.flatten(1))
+        nn.init.zeros_(self.patch_embed.bias)
+        nn.init.normal_(self.class_embed.weight, std=0.02)
+        nn.init.normal_(self.time_fc1.weight, std=0.02)
+        nn.init.normal_(self.time_fc2.weight, std=0.02)
+        for linear in (*(b.ada for b in self.blocks), self.final.ada, self.final.linear):
+            nn.init.zeros_(linear.weight)
+
+
+def sine_frequencies(t: Int[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:
+    """cos and sin of t times `width / 2` frequencies falling geometrically from 1 to 1/10000."""
+    half = width // 2
+    powers = torch.arange(half, device=t.device, dtype=torch.float32) / half
+    angle = t[:, None].float() * torch.pow(1e-4, powers)
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
+def sine_positions(channels: int, side: int) -> Float[Tensor, "token channel"]:
+    """Fixed two-dimensional sine-cosine positions: half the channels code the column, half the row.
+
+    Width and height each get sin then cos of their coordinate at channels / 4 frequencies.
+    """
+    if channels % 4:
+        raise ValueError(f"sine positions need a width divisible by 4, got {channels}")
+    powers = torch.arange(channels // 4, dtype=torch.float64) / (channels / 4)
+    angle = torch.arange(side, dtype=torch.float64)[:, None] * torch.pow(1e-4, powers)
+    line = torch.cat([angle.sin(), angle.cos()], dim=1)
+    columns, rows = line.repeat(side, 1), line.repeat_interleave(side, dim=0)
+    return torch.cat([columns, rows], dim=1).float()
+
+
+class DiTAdapter:
+    """What the library needs to know of DiT. Steps are those of the default sampler.
+
+    A sampler with another number of steps reads, at each timestep, the table row of the nearest
+    default timestep.
+    """
+
+    family = "dit"
+    style = "diffusion"
+    loss_name = "denoising_loss"
+    discrete = False
+
+    def __init__(self, config: DiTConfig, *, steps: int, diffusion: Diffusion) -> None:
+        self.config = config
+        self.steps = steps
+        self.num_classes = config.num_classes
+        self.diffusion = diffusion
+
+    def sites(self, network: nn.Module) -> list[Site]:
+        """AdaLN, qkv, proj, fc1, fc2 of each block; the final layer stays in full precision."""
+        return [s for i in range(self.config.depth) for s in block_sites(f"blocks.{i}")]
+
+    def folds(self, network: nn.Module) -> list[Fold]:
+        """AdaLN into qkv and fc1; values into proj; GELU into fc2 takes nothing."""
+        folds = []
+        for i in range(self.config.depth):
+            folds += block_folds(f"blocks.{i}", scale_parts=(1, 4), shift_parts=(0, 3))
+        return folds
+
+    def blocks(self, network: nn.Module) -> list[Block]:
+        """The transformer blocks, a chain."""
+        return chain([f"blocks.{i}" for i in range(self.config.depth)])
+
+    def step_of(self, t: Int[Tensor, " batch"]) -> Int[Tensor, "batch 1"]:
+        """The table row of each timestep: the nearest timestep of the default sampler."""
+        default = self.diffusion.spaced(self.steps).to(t.device)
+        return (t[:, None] - default[None, :]).abs().argmin(dim=1, keepdim=True)
+
+    def trajectory(
+        self,
+        network: nn.Module,
+        conditions: Tensor,
+        randomness: Randomness,
+        *,
+        guidance: float = 1.5,
+        steps: int | None = None,
+        clip: float | None = None,
+        **_: Any,
+    ) -> Trajectory:
+        """DDIM from pure noise; `guidance` g combines u + g (c - u), none at 1 (or 0).
+
+        All channels are guided, as in the paper; the released script guides three of four for
+        exact reproducibility of an older run.
+        """
+        config = self.config
+        times = self.diffusion.spaced(steps or self.steps).tolist()
+        guided = guidance not in (0, 1)
+        labels = conditions
+        if guided:
+            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        x = randomness.normal(config.latent_channels, config.side, config.side)
+        for t, before in zip(times, [*times[1:], None], strict=True):
+            now = torch.full((len(labels),), t)
+            step = constant_step(int(self.step_of(now[:1])))
+            inputs = x.repeat(len(labels) // len(x), 1, 1, 1)
+            output = yield Call("", step, (inputs, now, labels))
+            noise = output[:, : config.latent_channels]
+            if guided:
+                noise = guide(noise, guidance - 1)
+            x = self.diffusion.ddim(x, noise, t, before, clip)
+        return x
+
+    def replay(self, calls: Sequence[Call]) -> list[Call]:
+        """Diffusion calls are independent as they stand."""
+        return [Call(call.net, call.step, call.args) for call in calls]
+
+    def lesson(
+        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
+    ) -> Lesson:
+        """Noised latents of the images at random timesteps; the target is the noise."""
+        assert isinstance(tokenizer, MultiScaleTokenizer)
+        with torch.no_grad():
+            latents = tokenizer.latents(images)
+        t = randomness.integers(self.diffusion.timesteps)
+        return self.noise_lesson(latents, labels, t, randomness.normal(*latents.shape[1:]))
+
+    def noise_lesson(self, latents: Latent, labels: Tensor, t: Tensor, noise: Latent) -> Lesson:
+        """The call that denoises `latents` at timesteps `t`."""
+        x = self.diffusion.add_noise(latents, noise, t)
+        return Lesson(Call("", self.step_of(t), (x, t, labels)), noise)
+
+    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
+        """Mean squared error of the predicted noise for each sample."""
+        noise = output[:, : target.shape[1]].float()
+        return (noise - target).square().flatten(1).mean(dim=1)
+
+    def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
+        """uint8 images from standardised latents."""
+        assert isinstance(tokenizer, MultiScaleTokenizer)
+        return to_uint8(tokenizer.from_latents(latents))

@@ -1,0 +1,170 @@
+"""Layers that VAR and DiT have in common: modulation, self-attention, feed-forward."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bitscape.structure import Absorb, Attend, Cache, Fold, Role, Site, merge_heads
+
+Tokens = Float[Tensor, "batch token channel"]
+Vector = Float[Tensor, "batch channel"]
+
+
+class Modulate(nn.Module):
+    """Adaptive layer norm: LN(x) (unit + scale) + shift, without affine parameters of its own.
+
+    `unit` is one in a trained model. Folding a per-channel scale s into the modulation divides the
+    one as well; keeping it as a buffer makes that division exact, where absorbing it into the bias,
+    (b + 1) / s - 1, cancels in bf16.
+    """
+
+    unit: Tensor
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("unit", torch.ones(channels))
+
+    def forward(self, x: Tokens, scale: Vector, shift: Vector) -> Tokens:
+        x = functional.layer_norm(x, x.shape[-1:], eps=self.eps)
+        return torch.addcmul(shift.unsqueeze(1), x, (self.unit + scale).unsqueeze(1))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention; with `normalise`, queries and keys of unit length (VAR).
+
+    Normalised attention learns one temperature a head, exp(min(log_temperature, log 100)), and
+    scales by it; plain attention scales by `scale`.
+    """
+
+    def __init__(self, channels: int, heads: int, *, scale: float, normalise: bool) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"{channels} channels do not divide into {heads} heads")
+        self.heads = heads
+        self.scale = 1.0 if normalise else scale
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.attend = Attend()
+        self.proj = nn.Linear(channels, channels)
+        self.log_temperature = (
+            nn.Parameter(torch.full((heads, 1, 1), 4.0).log()) if normalise else None
+        )
+
+    def forward(self, x: Tokens, mask: Tensor | None = None, cache: Cache | None = None) -> Tokens:
+        qkv = self.qkv(x).unflatten(2, (3, self.heads, -1))  # (B, T, 3, h, d)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, h, T, d) each
+        if self.log_temperature is not None:
+            ceiling = torch.log(torch.tensor(100.0)).item()
+            temperature = self.log_temperature.clamp_max(ceiling).exp()
+            q, k = functional.normalize(q, dim=-1) * temperature, functional.normalize(k, dim=-1)
+        heads = self.attend(q, k, v, scale=self.scale, mask=mask, cache=cache)
+        result: Tensor = self.proj(merge_heads(heads))
+        return result
+
+
+class FeedForward(nn.Module):
+    """fc2(gelu(fc1(x))), the tanh form of the Gaussian error linear unit."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tokens) -> Tokens:
+        result: Tensor = self.fc2(functional.gelu(self.fc1(x), approximate="tanh"))
+        return result
+
+
+def modulation_push(
+    ada: str, modulate: str, scale_part: int, shift_part: int
+) -> Callable[[nn.Module, Tensor, Tensor], None]:
+    """The push of AdaLN `LN(x)(unit + a) + h`: u = (x - z) / s by a, h rows and `unit`.
+
+    `ada` names the linear that produces the modulation, `scale_part` and `shift_part` the thirds,
+    sixths ... of its rows that hold a and h. With one row a channel: a' = a / s, unit' = unit / s,
+    h' = (h - z) / s.
+    """
+
+    @torch.no_grad()
+    def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+        linear, norm = network.get_submodule(ada), network.get_submodule(modulate)
+        width = len(scale)
+        a = slice(scale_part * width, (scale_part + 1) * width)
+        h = slice(shift_part * width, (shift_part + 1) * width)
+        linear.bias[h] -= shift.to(linear.bias.dtype)
+        for rows in (a, h):
+            linear.weight[rows] /= scale[:, None].to(linear.weight.dtype)
+            linear.bias[rows] /= scale.to(linear.bias.dtype)
+        norm.unit /= scale.to(norm.unit.dtype)
+
+    return push
+
+
+def value_push(qkv: str) -> Callable[[nn.Module, Tensor, Tensor], None]:
+    """The push of the value rows into the attention's projection.
+
+    Softmax rows sum to one, so a shift of every value shifts the attended value by the same.
+    """
+
+    @torch.no_grad()
+    def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+        linear = network.get_submodule(qkv)
+        rows = slice(2 * len(scale), 3 * len(scale))
+        linear.bias[rows] = (linear.bias[rows] - shift) / scale
+        linear.weight[rows] /= scale[:, None]
+
+    return push
+
+
+def no_push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    """The push of a producer that absorbs nothing; RuntimeError when it is called all the same."""
+    raise RuntimeError("this producer absorbs nothing; its consumers keep their prologue")
+
+
+AFFINE = frozenset({Absorb.SCALE, Absorb.SHIFT})
+
+
+def block_folds(
+    block: str, *, scale_parts: tuple[int, int], shift_parts: tuple[int, int]
+) -> list[Fold]:
+    """The folds of a block with AdaLN: modulation to qkv and fc1, values to proj, GELU to fc2.
+
+    `scale_parts` and `shift_parts` say which sixths of the modulation serve attention and
+    feed-forward; the two families order them differently.
+    """
+    ada = f"{block}.ada"
+    return [
+        Fold(
+            f"{block}.norm1",
+            (f"{block}.attn.qkv",),
+            AFFINE,
+            modulation_push(ada, f"{block}.norm1", scale_parts[0], shift_parts[0]),
+        ),
+        Fold(
+            f"{block}.values",
+            (f"{block}.attn.proj",),
+            AFFINE | {Absorb.ROTATION},
+            value_push(f"{block}.attn.qkv"),
+        ),
+        Fold(
+            f"{block}.norm2",
+            (f"{block}.mlp.fc1",),
+            AFFINE,
+            modulation_push(ada, f"{block}.norm2", scale_parts[1], shift_parts[1]),
+        ),
+        Fold(f"{block}.gelu", (f"{block}.mlp.fc2",), frozenset(), no_push),
+    ]
+
+
+def block_sites(block: str) -> list[Site]:
+    """The five linears of a transformer block with AdaLN, in execution order."""
+    return [
+        Site(f"{block}.ada", Role.ADA, tokens=False),
+        Site(f"{block}.attn.qkv", Role.QKV),
+        Site(f"{block}.attn.proj", Role.PROJ),
+        Site(f"{block}.mlp.fc1", Role.FC1),
+        Site(f"{block}.mlp.fc2", Role.FC2),
+    ]

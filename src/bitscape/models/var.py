@@ -1,0 +1,295 @@
+"""VAR: next-scale autoregressive image generation.
+
+Tian et al., "Visual Autoregressive Modeling: Scalable Image Generation via Next-Scale Prediction",
+arXiv 2404.02905. A decoder-only transformer predicts all tokens of one scale at a time, given all
+coarser scales; each block is modulated by the class through AdaLN. The architecture is that of the
+released d16 to d36 networks. Ours differs in names, and in one fused qkv bias whose key third is
+zero and stays zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bitscape.models.autoencoder import to_uint8
+from bitscape.models.layers import (
+    AFFINE,
+    FeedForward,
+    Modulate,
+    SelfAttention,
+    block_folds,
+    block_sites,
+    modulation_push,
+)
+from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.sampling import guide, pick_tokens
+from bitscape.structure import (
+    Block,
+    Cache,
+    Call,
+    Fold,
+    Lesson,
+    Randomness,
+    Role,
+    Site,
+    Trajectory,
+    caches,
+    chain,
+    constant_step,
+)
+
+Logits = Float[Tensor, "batch token code"]
+
+
+@dataclass(frozen=True)
+class VARConfig:
+    """Sizes of a VAR transformer and of the tokenizer it speaks."""
+
+    embed_dim: int
+    depth: int
+    num_heads: int
+    mlp_ratio: float = 4.0
+    num_classes: int = 1000
+    vocabulary: int = 4096
+    latent_channels: int = 32
+    patch_nums: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
+    normalise: bool = True
+    label_dropout: float = 0.1
+
+
+class VARBlock(nn.Module):
+    """x + g1 attention(AdaLN(x)), then x + g2 feed_forward(AdaLN(x)).
+
+    The modulation's sixths are, in the released order, g1, g2, a1, a2, h1, h2.
+    """
+
+    def __init__(self, config: VARConfig) -> None:
+        super().__init__()
+        channels = config.embed_dim
+        # The released plain attention scales by 0.25 / sqrt(d), not 1 / sqrt(d).
+        scale = 0.25 * (channels // config.num_heads) ** -0.5
+        self.norm1 = Modulate(channels)
+        self.attn = SelfAttention(
+            channels, config.num_heads, scale=scale, normalise=config.normalise
+        )
+        self.norm2 = Modulate(channels)
+        self.mlp = FeedForward(channels, round(channels * config.mlp_ratio))
+        self.ada = nn.Linear(channels, 6 * channels)
+
+    def forward(
+        self, x: Tensor, condition: Tensor, mask: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        g1, g2, a1, a2, h1, h2 = self.ada(condition).chunk(6, dim=-1)
+        x = torch.addcmul(x, self.attn(self.norm1(x, a1, h1), mask, cache), g1.unsqueeze(1))
+        return torch.addcmul(x, self.mlp(self.norm2(x, a2, h2)), g2.unsqueeze(1))
+
+
+class VAR(nn.Module):
+    """Logits of every token, from the reconstructions of the coarser scales and the class."""
+
+    levels: Tensor
+    mask: Tensor
+
+    def __init__(self, config: VARConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, counts = config.embed_dim, [pn * pn for pn in config.patch_nums]
+        self.length = sum(counts)
+        self.word_embed = nn.Linear(config.latent_channels, channels)
+        self.class_embed = nn.Embedding(config.num_classes + 1, channels)
+        self.start = nn.Parameter(torch.zeros(1, counts[0], channels))
+        self.position = nn.Parameter(torch.zeros(1, self.length, channels))
+        self.level_embed = nn.Embedding(len(counts), channels)
+        self.blocks = nn.ModuleList(VARBlock(config) for _ in range(config.depth))
+        self.head_norm = Modulate(channels)
+        self.head_ada = nn.Linear(channels, 2 * channels)
+        self.head = nn.Linear(channels, config.vocabulary)
+        levels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+        self.register_buffer("levels", levels, persistent=False)
+        hidden = levels[:, None] < levels[None, :]
+        mask = torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf)
+        self.register_buffer("mask", mask, persistent=False)
+        self._initialise()
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch token latent"],
+        labels: Int[Tensor, " batch"],
+        first: int = 0,
+        caches: Sequence[Cache] | None = None,
+    ) -> Logits:
+        """Logits for the tokens from position `first` on.
+
+        `inputs` holds the shrunk reconstruction at each position; those of the first scale, which
+        starts from the class embedding alone, are ignored. Label `num_classes` is "no class".
+        Without caches `first` must be 0 and a block-causal mask applies; with caches the inputs
+        are one whole scale, and everything before it is in the caches.
+        """
+        cond = self.class_embed(labels)
+        stop = first + inputs.shape[1]
+        x = self._embed(inputs, cond, first) + self.position[:, first:stop]
+        x = x + self.level_embed(self.levels[first:stop])
+        mask = self.mask[:stop, :stop].to(x.dtype) if caches is None else None
+        activated = functional.silu(cond)
+        for i, block in enumerate(self.blocks):
+            x = block(x, activated, mask, None if caches is None else caches[i])
+        scale, shift = self.head_ada(activated).chunk(2, dim=-1)
+        result: Tensor = self.head(self.head_norm(x, scale, shift))
+        return result
+
+    def _embed(self, inputs: Tensor, cond: Tensor, first: int) -> Tensor:
+        begin = self.start.shape[1]
+        if first >= begin:
+            result: Tensor = self.word_embed(inputs)
+            return result
+        opening = cond.unsqueeze(1) + self.start
+        if inputs.shape[1] == begin:
+            return opening
+        return torch.cat([opening, self.word_embed(inputs[:, begin:])], dim=1)
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """The released training's initialisation: small gates, damped residual outputs."""
+        std = (1 / self.config.embed_dim / 3) ** 0.5
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=std)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.trunc_normal_(module.weight, std=std)
+        for parameter in (self.start, self.position):
+            nn.init.trunc_normal_(parameter, std=std)
+        self.head.weight *= 0.02
+        self.head_ada.weight *= 0.5
+        for block in self.blocks:
+            block.attn.proj.weight /= (2 * self.config.depth) ** 0.5
+            block.mlp.fc2.weight /= (2 * self.config.depth) ** 0.5
+            gates = 2 * self.config.embed_dim
+            block.ada.weight[:gates] *= 1e-5
+            block.ada.weight[gates:] *= 0.5
+            block.attn.qkv.bias.register_hook(_keep_key_bias_zero)
+
+
+def _keep_key_bias_zero(gradient: Tensor) -> Tensor:
+    """The released networks have no key bias; its third of the fused bias takes no gradient."""
+    query, key, value = gradient.chunk(3)
+    return torch.cat([query, torch.zeros_like(key), value])
+
+
+class VARAdapter:
+    """What the library needs to know of VAR. Steps are scales."""
+
+    family = "var"
+    style = "autoregressive"
+    loss_name = "nll"
+    discrete = True
+
+    def __init__(self, config: VARConfig, tokenizer: MultiScaleTokenizer) -> None:
+        self.config = config
+        self.steps = len(config.patch_nums)
+        self.num_classes = config.num_classes
+        # A family's trajectory needs the codebook between two calls, as released samplers do.
+        self.codebook = tokenizer.quantizer
+
+    def sites(self, network: nn.Module) -> list[Site]:
+        """AdaLN, qkv, proj, fc1, fc2 of each block, then the head's AdaLN and the head."""
+        sites = []
+        for i in range(self.config.depth):
+            sites += block_sites(f"blocks.{i}")
+        return [*sites, Site("head_ada", Role.ADA, tokens=False), Site("head", Role.HEAD)]
+
+    def folds(self, network: nn.Module) -> list[Fold]:
+        """AdaLN into qkv, fc1 and head; values into proj; GELU into fc2 takes nothing."""
+        folds = []
+        for i in range(self.config.depth):
+            folds += block_folds(f"blocks.{i}", scale_parts=(2, 3), shift_parts=(4, 5))
+        push = modulation_push("head_ada", "head_norm", 0, 1)
+        return [*folds, Fold("head_norm", ("head",), AFFINE, push)]
+
+    def blocks(self, network: nn.Module) -> list[Block]:
+        """The transformer blocks, a chain."""
+        return chain([f"blocks.{i}" for i in range(self.config.depth)])
+
+    def trajectory(
+        self,
+        network: nn.Module,
+        conditions: Tensor,
+        randomness: Randomness,
+        *,
+        guidance: float = 1.5,
+        top_k: int = 0,
+        top_p: float = 0.0,
+        temperature: float = 1.0,
+        **_: Any,
+    ) -> Trajectory:
+        """Scale by scale: logits, guidance rising linearly with the scale, a token for each cell.
+
+        Guidance t combines (1 + t) conditional - t unconditional logits, t = guidance * scale /
+        last scale, and doubles the batch. Returns the reconstructed latent map.
+        """
+        config, batch = self.config, len(conditions)
+        labels = conditions
+        if guidance:
+            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        stores = caches(config.depth, sum(pn * pn for pn in config.patch_nums))
+        f, first, last = None, 0, self.steps - 1
+        shape = (len(labels), config.patch_nums[0] ** 2, config.latent_channels)
+        inputs = self.codebook.embedding.weight.new_zeros(shape)
+        for scale, pn in enumerate(config.patch_nums):
+            logits = yield Call(
+                "", constant_step(scale), (inputs, labels, first), {"caches": stores}
+            )
+            if guidance:
+                logits = guide(logits, guidance * scale / max(last, 1))
+            noise = randomness.gumbel(pn * pn, config.vocabulary)
+            tokens = pick_tokens(logits / temperature, noise, top_k=top_k, top_p=top_p)
+            h = self.codebook.residual(scale, tokens)
+            f = h if f is None else f + h
+            first += pn * pn
+            if scale < last:
+                inputs = self.codebook.shrink(f, scale + 1)
+                inputs = inputs.repeat(len(labels) // batch, 1, 1)
+        return f
+
+    def replay(self, calls: Sequence[Call]) -> list[Call]:
+        """One teacher-forced call in place of a cached trajectory, under the block-causal mask."""
+        inputs = torch.cat([call.args[0] for call in calls], dim=1)
+        step = torch.cat([call.step.expand(1, call.args[0].shape[1]) for call in calls], dim=1)
+        return [Call("", step, (inputs, calls[0].args[1], 0))]
+
+    def lesson(
+        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
+    ) -> Lesson:
+        """The teacher-forced call of encoded images; the target is their tokens."""
+        assert isinstance(tokenizer, MultiScaleTokenizer)
+        with torch.no_grad():
+            tokens = tokenizer.tokens(images)
+        return self.token_lesson(tokens, labels)
+
+    def token_lesson(self, tokens: Sequence[Tensor], labels: Tensor) -> Lesson:
+        """The teacher-forced call of images already encoded to the tokens of each scale."""
+        with torch.no_grad():
+            rest = self.codebook.teacher_inputs(tokens)
+        opening = rest.new_zeros(len(rest), self.config.patch_nums[0] ** 2, rest.shape[2])
+        counts = torch.tensor([pn * pn for pn in self.config.patch_nums])
+        step = torch.repeat_interleave(torch.arange(self.steps), counts)[None]
+        call = Call("", step, (torch.cat([opening, rest], dim=1), labels, 0))
+        return Lesson(call, torch.cat(list(tokens), dim=1))
+
+    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
+        """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
+        losses = functional.cross_entropy(
+            output.float().transpose(1, 2), target, reduction="none"
+        )
+        return losses.mean(dim=1)
+
+    def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
+        """uint8 images from the latent map."""
+        assert isinstance(tokenizer, MultiScaleTokenizer)
+        return to_uint8(tokenizer.decode(latents))
+
