@@ -7,9 +7,12 @@ from bitscape.formats.format import Format
 from bitscape.formats.integer import Int
 from bitscape.formats.packing import (
     pack,
+    pack_codes,
     pack_ternary,
+    packed_trits,
     packed_words,
     unpack,
+    unpack_codes,
     unpack_ternary,
 )
 from bitscape.formats.parse import (
@@ -47,12 +50,15 @@ __all__ = [
     "known_schemes",
     "model_bits",
     "pack",
+    "pack_codes",
     "pack_ternary",
+    "packed_trits",
     "packed_words",
     "parse_format",
     "parse_scheme",
     "parse_tensor_scheme",
     "tensor_cost",
     "unpack",
+    "unpack_codes",
     "unpack_ternary",
 ]

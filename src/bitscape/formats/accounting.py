@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bitscape.formats.packing import packed_words
+from bitscape.formats.codebook import Codebook
+from bitscape.formats.floating import Float
+from bitscape.formats.packing import packed_trits, packed_words
 from bitscape.formats.scheme import FULL_BITS, SiteScheme, TensorScheme
 from bitscape.formats.ternary import Ternary
 
@@ -51,18 +53,17 @@ def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCo
     """The cost of a weight of `shape` (out, in) written by `scheme`; None writes 16 bits.
 
     Codes are packed row by row (`pack`, or five trits a byte), scales are `scheme.scale_bits` each,
-    zero points are packed at the width of the format down the rows of each group.
+    zero points are packed at the width of the format down the rows of each group. The centroids of
+    a codebook, which many weights can share, are left to whoever stores them.
     """
     rows, columns = shape
     elements = rows * columns
     if scheme is None:
         return WeightCost(elements, elements * FULL_BITS, 0, 0, FULL_BITS)
-    groups = _groups(columns, scheme)
+    groups = scheme.granularity.groups(columns)
     scales = 1 if scheme.granularity.kind == "tensor" else rows * groups
-    wide = 32 if scheme.scale_format is not None and scheme.scale_format.name != "e8m0" else 0
-    zeros = 0
-    if not scheme.symmetric:
-        zeros = _zero_bits(scales // groups, groups, scheme)
+    wide = 32 if isinstance(scheme.scale_format, Float) else 0
+    zeros = 0 if scheme.symmetric else _zero_bits(scales // groups, groups, scheme)
     return WeightCost(
         elements=elements,
         code_bits=_row_bits(columns, scheme) * rows,
@@ -82,15 +83,13 @@ def compute_bits(sites: Iterable[tuple[int, SiteScheme]]) -> float:
     return sum(count * site.weight_bits * site.activation_bits for count, site in sites)
 
 
-def _groups(columns: int, scheme: TensorScheme) -> int:
-    size = scheme.granularity.size
-    return 1 if size is None else columns // size
-
-
 def _row_bits(columns: int, scheme: TensorScheme) -> int:
     if isinstance(scheme.format, Ternary):
-        return -(-columns // 5) * 8
-    return packed_words(columns, scheme.format.code_bits) * _WORD_BITS
+        return packed_trits(columns) * 8
+    codes = columns
+    if isinstance(scheme.format, Codebook):
+        codes = -(-columns // scheme.format.dim)
+    return packed_words(codes, scheme.format.code_bits) * _WORD_BITS
 
 
 def _zero_bits(rows: int, groups: int, scheme: TensorScheme) -> int:

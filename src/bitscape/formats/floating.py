@@ -7,8 +7,10 @@ import torch
 from jaxtyping import Float32, Real, UInt8
 from torch import Tensor
 
+# The layout of float32, in whose bits rounding and encoding are done.
 _MANTISSA_BITS = 23
 _EXPONENT_MASK = 0x7F800000
+_BIAS = 127
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,13 @@ class Float:
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """The bit patterns; minus zero is written as zero."""
-        y = rounded.float()
-        magnitudes = torch.tensor(_magnitudes(self.exp, self.man), device=y.device)
-        sign = (y < 0).to(torch.int64) << (self.exp + self.man)
-        return (torch.bucketize(y.abs(), magnitudes) | sign).to(torch.uint8)
+        y = rounded.float().abs()
+        fields = y.view(torch.int32) >> (_MANTISSA_BITS - self.man)
+        normal = fields - ((_BIAS - _bias(self.exp)) << self.man)
+        subnormal = (y * (2**self.man / self.smallest_normal)).to(torch.int32)
+        magnitude = torch.where(y < self.smallest_normal, subnormal, normal)
+        sign = (rounded < 0).to(torch.int32) << (self.exp + self.man)
+        return (magnitude | sign).to(torch.uint8)
 
     def decode(self, codes: UInt8[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
         """The values of bit patterns; those of infinity and NaN are all read as NaN."""

@@ -10,6 +10,9 @@ from jaxtyping import Int32, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from bitscape.formats.format import Format
+from bitscape.formats.ternary import Ternary
+
 _WORD_BYTES = 4
 _TRITS = 5
 
@@ -17,6 +20,23 @@ _TRITS = 5
 def packed_words(columns: int, bits: int) -> int:
     """The number of 32-bit words that hold `columns` codes: ceil(columns bits / 32)."""
     return -(-columns * bits // 32)
+
+
+def packed_trits(columns: int) -> int:
+    """The number of bytes that hold `columns` trits: ceil(columns / 5)."""
+    return -(-columns // _TRITS)
+
+
+def pack_codes(codes: UInt8[Tensor, "rows n"], fmt: Format) -> Tensor:
+    """The codes of `fmt` as they are stored: five trits a byte for ternary, else `pack`ed words."""
+    return pack_ternary(codes) if isinstance(fmt, Ternary) else pack(codes, fmt.code_bits)
+
+
+def unpack_codes(packed: Tensor, fmt: Format, n: int) -> UInt8[Tensor, "rows n"]:
+    """The first `n` codes of each row: the inverse of `pack_codes`."""
+    if isinstance(fmt, Ternary):
+        return unpack_ternary(packed, n)
+    return unpack(packed, fmt.code_bits, n)
 
 
 def pack(codes: UInt8[Tensor, "rows n"], bits: int) -> Int32[Tensor, "rows words"]:
@@ -66,8 +86,8 @@ def pack_ternary(codes: UInt8[Tensor, "rows n"]) -> UInt8[Tensor, "rows bytes"]:
 
 def unpack_ternary(packed: UInt8[Tensor, "rows bytes"], n: int) -> UInt8[Tensor, "rows n"]:
     """The first `n` codes of each row: the inverse of `pack_ternary`."""
-    if packed.shape[1] != -(-n // _TRITS):
-        raise ValueError(f"{n} trits take {-(-n // _TRITS)} bytes a row, got {packed.shape[1]}")
+    if packed.shape[1] != packed_trits(n):
+        raise ValueError(f"{n} trits take {packed_trits(n)} bytes a row, got {packed.shape[1]}")
     powers = torch.tensor([3**i for i in range(_TRITS)], dtype=torch.uint8, device=packed.device)
     trits = (packed.unsqueeze(-1) // powers) % 3
     return trits.view(packed.shape[0], -1)[:, :n].contiguous()

@@ -32,12 +32,12 @@ from bitscape.formats.ternary import Ternary
 
 _FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)")
 _TENSOR = re.compile(
-    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|g\d+)(\*(?P<scale>\w+))?(?P<dyn>,dynamic)?"
+    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|g[1-9]\d*)(\*(?P<scale>\w+))?(?P<dyn>,dynamic)?"
 )
-_WIDTH = r"(\d+|e\dm\d|ternary)"
+_WIDTH = r"([1-8]|16|e\dm\d|ternary)"
 _SITE = re.compile(
     rf"w(?P<weight>{_WIDTH})a(?P<activation>{_WIDTH})"
-    r"(@g(?P<group>\d+))?(?P<symmetry>,a?sym)?(?P<static>,static)?"
+    r"(@g(?P<group>[1-9]\d*))?(?P<symmetry>,a?sym)?(?P<static>,static)?"
 )
 _ROLE = re.compile(r"(?P<role>[a-z][a-z0-9_]*)=(?P<site>.+)")
 
@@ -181,8 +181,6 @@ def _number(width: str, unsigned: bool, scheme: str) -> Format | None:
         return parse_format(width)
     if int(width) == FULL_BITS:
         return None
-    if not 1 <= int(width) <= 8:
-        raise ValueError(f"width {width} in scheme {scheme!r}: widths are 1 to 8 and {FULL_BITS}")
     return Int(int(width), signed=not unsigned)
 
 

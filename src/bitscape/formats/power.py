@@ -7,6 +7,7 @@ from jaxtyping import Float32, Real, UInt8
 from torch import Tensor
 
 _BIAS = 127
+_NAN = 255
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,18 @@ class E8M0:
 
     def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
         """The nearest powers of two, ties to the even code; saturates, and keeps NaN."""
-        values = self.values().to(x.device)
-        middles = (values[:-1] + values[1:]) / 2
-        # A tie goes up exactly from odd codes: from even ones the boundary moves one float higher.
-        middles[::2] = torch.nextafter(middles[::2], middles.new_tensor(torch.inf))
-        nearest = values[torch.bucketize(x.float(), middles, right=True)]
-        return torch.where(x.isnan(), x, nearest.to(x.dtype))
+        return self.decode(self._nearest(x.float())).to(x.dtype)
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """The exponents plus 127."""
-        values = self.values().to(rounded.device)
-        return torch.bucketize(rounded.float(), values).to(torch.uint8)
+        return self._nearest(rounded.float())
+
+    def _nearest(self, x: Tensor) -> Tensor:
+        mantissa, exponent = torch.frexp(x.clamp(max=self.highest))  # x = mantissa 2^exponent
+        below = exponent - 1 + _BIAS
+        up = (mantissa > 0.75) | ((mantissa == 0.75) & (below % 2 == 1))
+        codes = torch.where(x > 0, below + up, 0).clamp(0, _NAN - 1)
+        return torch.where(x.isnan(), _NAN, codes).to(torch.uint8)
 
     def decode(self, codes: UInt8[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
         """Two to the power of `codes` - 127; NaN for code 255."""

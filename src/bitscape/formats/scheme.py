@@ -6,8 +6,10 @@ A scheme never says how the numbers are found; that is the method's part.
 from dataclasses import dataclass
 from typing import Literal
 
+from bitscape.formats.floating import Float
 from bitscape.formats.format import Format
 from bitscape.formats.integer import Int
+from bitscape.formats.power import E8M0
 
 FULL_BITS = 16
 
@@ -35,6 +37,18 @@ class Granularity:
     def __str__(self) -> str:
         return self.kind if self.size is None else f"g{self.size}"
 
+    def groups(self, width: int) -> int:
+        """The number of groups in a row of `width`: 1 unless by group, which must divide it."""
+        size = width if self.size is None else self.size
+        if width % size:
+            divisors = [divisor for divisor in range(1, width + 1) if width % divisor == 0]
+            nearest = sorted(divisors, key=lambda divisor: abs(divisor - size))[:3]
+            raise ValueError(
+                f"groups of {size} do not divide a width of {width}: the nearest sizes are "
+                f"{', '.join(map(str, sorted(nearest)))}"
+            )
+        return width // size
+
 
 @dataclass(frozen=True)
 class TensorScheme:
@@ -58,6 +72,8 @@ class TensorScheme:
                 f"{self.format.name} cannot be {'' if self.symmetric else 'a'}symmetric: only "
                 f"unsigned integers have a zero point, and they need one"
             )
+        if not isinstance(self.scale_format, E8M0 | Float | None):
+            raise ValueError(f"{self.scale_format.name} cannot hold scales: use e8m0 or a float")
 
     def __str__(self) -> str:
         """The text `parse_tensor_scheme` reads: "int4@g64", "e2m1@g32*e8m0,dynamic"."""

@@ -13,12 +13,13 @@ from bitscape.quantizers.scales import round_scale
 def dynamic_grid(x: Float[Tensor, "*lead channel"], scheme: TensorScheme) -> Grid:
     """The min-max grid of each group of `x`; per token its scale is (..., token, 1).
 
-    It broadcasts against `to_groups(x, scheme.granularity)`, which for tokens is `x` itself. A
-    token with NaN or infinity becomes NaN as a whole and touches no other: checking for it here
-    would cost a pass over every activation.
+    It broadcasts against `to_groups(x, scheme.granularity)`, which for tokens is `x` itself. NaN
+    and infinity stay NaN or infinity in their own token and touch no other; refusing them here
+    would cost one more pass over every activation.
     """
     low, high = to_groups(x, scheme.granularity).detach().aminmax(dim=-1, keepdim=True)
-    return round_scale(bounds_grid(low, high, scheme.format, scheme.symmetric), scheme)
+    grid = bounds_grid(low, high, scheme.format, scheme.symmetric)
+    return round_scale(grid, scheme, dead=(low == 0) & (high == 0))
 
 
 def fake_quantize_dynamic(

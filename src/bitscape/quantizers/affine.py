@@ -13,8 +13,8 @@ from bitscape.formats import Format
 class Grid:
     """Scales and zero points, broadcast against a grouped view; no zero point when symmetric."""
 
-    scale: Float[Tensor, "*view group 1"]
-    zero: Float[Tensor, "*view group 1"] | None = None
+    scale: Float[Tensor, "*#view"]
+    zero: Float[Tensor, "*#view"] | None = None
 
     def __post_init__(self) -> None:
         if self.zero is not None and self.zero.shape != self.scale.shape:
@@ -40,7 +40,7 @@ def fake_quantize(x: Float[Tensor, "*view"], grid: Grid, fmt: Format) -> Float[T
     The gradient is straight-through: that of the identity inside the range of the format and zero
     where the value saturates (Bengio et al., arXiv:1308.3432).
     """
-    return lsq_quantize(x, grid.scale, grid.zero, fmt).to(x.dtype)
+    return lsq_quantize(x, grid.scale, grid.zero, fmt)
 
 
 def lsq_quantize(
@@ -50,7 +50,7 @@ def lsq_quantize(
     fmt: Format,
     grad_scale: float = 1.0,
 ) -> Float[Tensor, "*view"]:
-    """`x` moved onto a grid whose scale, and zero where it requires a gradient, can be learnt.
+    """`x` moved onto a grid whose scale and zero point can be learnt, in the dtype of `x`.
 
     d/d scale = (q - zero - [inside] x / scale) g and d/d zero = -scale [outside] g, with
     g = `grad_scale`, for which the paper takes 1 / sqrt(n q_max). Learned Step Size Quantization
@@ -58,7 +58,7 @@ def lsq_quantize(
     """
     scale = _scale_gradient(scale, grad_scale)
     zero = None if zero is None else _scale_gradient(zero, grad_scale)
-    return _restore(straight_through(_place(x, scale, zero), fmt), scale, zero)
+    return _restore(straight_through(_place(x, scale, zero), fmt), scale, zero).to(x.dtype)
 
 
 def straight_through(u: Float[Tensor, "*view"], fmt: Format) -> Float[Tensor, "*view"]:

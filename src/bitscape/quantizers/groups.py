@@ -23,10 +23,7 @@ def to_groups(
         case "channel":
             return x.unsqueeze(-2)
         case "group":
-            size = granularity.size or x.shape[-1]
-            if x.shape[-1] % size:
-                raise ValueError(_does_not_divide(x.shape[-1], size))
-            return x.reshape(*x.shape[:-1], -1, size)
+            return x.reshape(*x.shape[:-1], granularity.groups(x.shape[-1]), -1)
 
 
 def from_groups(
@@ -34,10 +31,3 @@ def from_groups(
 ) -> Shaped[Tensor, "*shape"]:
     """The grouped view back in its original `shape`: the inverse of `to_groups`."""
     return grouped.reshape(shape)
-
-
-def _does_not_divide(width: int, size: int) -> str:
-    divisors = [d for d in range(1, width + 1) if width % d == 0]
-    nearest = sorted(divisors, key=lambda d: abs(d - size))[:3]
-    options = ", ".join(str(d) for d in sorted(nearest))
-    return f"groups of {size} do not divide a width of {width}: the nearest sizes are {options}"

@@ -1,28 +1,30 @@
 """Scales that are themselves written in few bits: microscaling blocks, NVFP4, float16 groups."""
 
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 
 from bitscape.formats import E8M0, Format, TensorScheme
 from bitscape.quantizers.affine import Grid
 
 
-def round_scale(grid: Grid, scheme: TensorScheme) -> Grid:
+def round_scale(
+    grid: Grid, scheme: TensorScheme, *, dead: Bool[Tensor, "*view"] | None = None
+) -> Grid:
     """`grid` with its scales as they are stored, so that codes are chosen for those.
 
     E8M0: the least power of two that saturates no value the element format would have rounded down
     to its largest if it went on. Other formats: scale = round(scale / t) t under one float32 scale
     t = max scale / largest (of the whole tensor; of each token when dynamic), as in NVFP4.
-    None: float16 for groups that are stored, unchanged otherwise.
+    None: float16 for groups that are stored, unchanged otherwise. `dead` marks groups of nothing
+    but zeros, whose scale 1 must not raise t.
     """
     if scheme.scale_format is None:
         stored_groups = scheme.granularity.kind == "group" and not scheme.dynamic
         return Grid(_half(grid.scale), grid.zero) if stored_groups else grid
     if isinstance(scheme.scale_format, E8M0):
         return Grid(_power_above(grid.scale, scheme.format, scheme.scale_format), grid.zero)
-    wide = _wide_scale(grid.scale, scheme)
-    return Grid(_relative(grid.scale, wide, scheme.scale_format) * wide, grid.zero)
+    return Grid(_two_level(_revive(grid.scale, dead, scheme), scheme), grid.zero)
 
 
 def encode_scale(
@@ -54,31 +56,39 @@ def _scale_format(scheme: TensorScheme) -> Format:
 
 
 def _half(scale: Tensor) -> Tensor:
-    if bool((scale > torch.finfo(torch.float16).max).any()):
+    half = torch.finfo(torch.float16)
+    if bool((scale > half.max).any()):
         raise ValueError(
             f"a group scale of {float(scale.max()):.3g} does not fit float16: quantize per channel"
         )
-    smallest = torch.finfo(torch.float16).smallest_normal
-    return scale.clamp(min=smallest).to(torch.float16).to(scale.dtype)
+    return scale.clamp(min=half.smallest_normal * half.eps).to(torch.float16).to(scale.dtype)
 
 
 def _power_above(scale: Tensor, elements: Format, powers: E8M0) -> Tensor:
     top = elements.values()[-2:]
     # Up to half a spacing above the largest value, rounding loses no more than it does inside.
     slack = 1 + float(top[1] - top[0]) / (2 * float(top[1]))
-    below = powers.round(scale / slack)
-    return torch.where(below * slack < scale, powers.round(2 * below), below)
+    nearest = powers.round(scale / slack)
+    return torch.where(nearest * slack < scale, powers.round(2 * nearest), nearest)
 
 
-def _wide_scale(scale: Tensor, scheme: TensorScheme) -> Tensor:
+def _most(scale: Tensor, scheme: TensorScheme) -> Tensor:
+    return scale.amax(dim=(-2, -1), keepdim=True) if scheme.dynamic else scale.max()
+
+
+def _revive(scale: Tensor, dead: Tensor | None, scheme: TensorScheme) -> Tensor:
+    # Zeros are zeros under any scale: a dead group takes the largest of the live ones.
+    if dead is None:
+        return scale
+    most = _most(scale.masked_fill(dead, 0.0), scheme)
+    return torch.where(dead & (most > 0), most, scale)
+
+
+def _two_level(scale: Tensor, scheme: TensorScheme) -> Tensor:
     fmt = _scale_format(scheme)
-    most = scale.amax(dim=(-2, -1), keepdim=True) if scheme.dynamic else scale.max()
-    wide = (most / fmt.largest).clamp(min=torch.finfo(scale.dtype).tiny)
-    # Five low bits cleared: the product with any scale of up to five significant bits is exact,
-    # and `encode_scale` finds this number again by division.
-    return (wide.view(torch.int32) & ~31).view(torch.float32)
-
-
-def _relative(scale: Tensor, wide: Tensor, fmt: Format) -> Tensor:
     values = fmt.values()
-    return fmt.round(scale / wide).clamp(min=float(values[values > 0][0]))
+    scale = scale.clamp(min=torch.finfo(scale.dtype).tiny * fmt.largest)
+    # Seven low bits cleared: the product with a scale of up to seven significant bits is exact, so
+    # that `encode_scale` finds this number again by division.
+    wide = ((_most(scale, scheme) / fmt.largest).view(torch.int32) & ~127).view(torch.float32)
+    return fmt.round(scale / wide).clamp(min=float(values[values > 0][0])) * wide

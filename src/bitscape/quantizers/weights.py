@@ -13,7 +13,8 @@ from bitscape.quantizers.scales import round_scale
 def weight_grid(W: Float[Tensor, "out in"], scheme: TensorScheme, rule: RangeRule) -> Grid:
     """The grid of a weight: `rule` on its groups, with the scales rounded as they are stored."""
     grouped = to_groups(W.float(), scheme.granularity)
-    return round_scale(rule(grouped, scheme.format, scheme.symmetric), scheme)
+    dead = (grouped == 0).all(dim=-1, keepdim=True)
+    return round_scale(rule(grouped, scheme.format, scheme.symmetric), scheme, dead=dead)
 
 
 def quantize_weight(
