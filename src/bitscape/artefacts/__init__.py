@@ -1,0 +1,29 @@
+"""Artefacts: a quantized model as a folder that needs nothing else, and its unfinished states."""
+
+from bitscape.artefacts.config import dtype_called
+from bitscape.artefacts.folder import partial_path, require_absent, whole_folder
+from bitscape.artefacts.hashing import file_sha256, json_sha256
+from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
+from bitscape.artefacts.save import save
+from bitscape.artefacts.tensors import narrow, read_tensors, write_tensors
+from bitscape.artefacts.workspace import finish_interrupted, workspace
+
+__all__ = [
+    "dtype_called",
+    "file_sha256",
+    "finish_interrupted",
+    "is_artefact",
+    "json_sha256",
+    "load",
+    "narrow",
+    "partial_path",
+    "read_config",
+    "read_recipe",
+    "read_report",
+    "read_tensors",
+    "require_absent",
+    "save",
+    "whole_folder",
+    "workspace",
+    "write_tensors",
+]

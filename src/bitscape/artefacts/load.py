@@ -1,0 +1,124 @@
+"""Reading an artefact back, bit for bit, and refusing one that was changed."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from bitscape.artefacts.config import dtype_called
+from bitscape.artefacts.hashing import json_sha256, verify
+from bitscape.artefacts.layout import CONFIG, FORMAT_VERSION, RECIPE, REPORT, TOKENIZER, WEIGHTS
+from bitscape.artefacts.schemes import site_schemes
+from bitscape.artefacts.sites import restore_site
+from bitscape.artefacts.tensors import read_tensors
+from bitscape.models import assemble
+from bitscape.nn import insert, quantized_sites
+from bitscape.structure import Pipeline
+
+
+def load(path: Path) -> tuple[Pipeline, dict[str, Any]]:
+    """The pipeline that was saved to `path`, and its report.
+
+    ValueError for a folder that is incomplete, truncated or edited.
+    """
+    config, report = read_config(path), read_report(path)
+    verify(path, report["sha256"])
+    # Fresh weights are drawn only to be overwritten; the caller's random state is not touched.
+    with torch.random.fork_rng(devices=[]):
+        pipeline = assemble(config)
+    pipeline.network.to(dtype_called(config["dtype"]))
+    pipeline.tokenizer.to(dtype_called(config["tokenizer_dtype"]))
+    quantization = config["quantization_config"]
+    _restore_network(pipeline, quantization, read_tensors(path / WEIGHTS))
+    _fill(pipeline.tokenizer, read_tensors(path / TOKENIZER), path / TOKENIZER)
+    return pipeline, report
+
+
+def is_artefact(path: Path) -> bool:
+    """Whether `path` is a folder that `save` may have written."""
+    return (path / CONFIG).is_file() and (path / REPORT).is_file()
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """`config.json`; ValueError when it is missing, no JSON, or of another format version."""
+    config = _read_json(path / CONFIG)
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version} and this release reads {FORMAT_VERSION}: "
+            "quantize again, or install the release that wrote it"
+        )
+    return config
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """`report.json`; ValueError when its contents are not the ones that were written."""
+    report = _read_json(path / REPORT)
+    digest = report.pop("digest", None)
+    if digest != json_sha256(report):
+        raise ValueError(
+            f"{path / REPORT} does not match its own sha256: it was truncated or edited after it "
+            "was written; copy the folder again or quantize again"
+        )
+    return report
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """`recipe.yaml` of an artefact whose files were verified."""
+    recipe: dict[str, Any] = yaml.safe_load((path / RECIPE).read_text())
+    return recipe
+
+
+def sites_with_tensors(names: list[str], tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The tensors of each site, without its name; they are taken out of `tensors`."""
+    found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
+    for key in list(tensors):
+        site, _, field = key.rpartition(".")
+        if site in found:
+            found[site][field] = tensors.pop(key)
+    return found
+
+
+def _restore_network(
+    pipeline: Pipeline, quantization: Mapping[str, Any], tensors: dict[str, Tensor]
+) -> None:
+    network = pipeline.network
+    schemes = site_schemes(quantization["config_groups"])
+    declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
+    insert(network, declared, pipeline.clocks)
+    sites = quantized_sites(network)
+    stored = sites_with_tensors(list(sites), tensors)
+    for name, site in sites.items():
+        rotation = quantization["rotations"].get(name, 0)
+        restore_site(site, stored[name], schemes[name], rotation)
+    inside = tuple(f"{name}." for name in sites)
+    _fill(network, tensors, pipeline.name, inside)
+
+
+def _fill(
+    network: nn.Module, tensors: Mapping[str, Tensor], source: object, skip: tuple[str, ...] = ()
+) -> None:
+    """Copy `tensors` into the network, in place; every one must have its place and its shape."""
+    state = {n: t for n, t in network.state_dict().items() if not n.startswith(skip)}
+    wrong = sorted(state.keys() ^ tensors.keys())
+    wrong += [n for n in state.keys() & tensors.keys() if state[n].shape != tensors[n].shape]
+    if wrong:
+        raise ValueError(f"the weights of {source} do not fit its configuration at {wrong[0]}")
+    for name, tensor in state.items():
+        tensor.copy_(tensors[name])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"{path.parent} is not a whole artefact: {path.name} is missing")
+    try:
+        value = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): copy the folder again") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} does not hold a JSON object: copy the folder again")
+    return value

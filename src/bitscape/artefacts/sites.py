@@ -1,0 +1,84 @@
+"""One site of the normal form as tensors on disk, and back.
+
+Fields that compressed-tensors knows have its names (`weight_packed`, `input_scale`, ...); the ones
+it does not know (prologue, low-rank branch, step tables) stand beside them.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from bitscape.artefacts.tensors import narrow
+from bitscape.artefacts.weights import CODES, coded_from_tensors, coded_to_tensors
+from bitscape.formats import SiteScheme
+from bitscape.nn import QuantAttend, QuantLinear, Quantized
+
+# Buffers that exist in every normal form with a weight, and those of linear layers alone.
+_SHARED = {"shift": "prologue_shift", "scale": "prologue_scale"}
+_LINEAR = {
+    "signs": "prologue_signs",
+    "lowrank_down": "lowrank_down",
+    "lowrank_up": "lowrank_up",
+}
+_TABLE = {
+    "table_scale": "input_scale",
+    "table_zero": "input_zero_point",
+    "row_of": "input_row",
+}
+_PARAMETERS = ("weight", "bias")
+
+
+def scheme_of(site: Quantized) -> SiteScheme:
+    """The schemes that are in force at a site."""
+    if isinstance(site, QuantAttend):
+        return SiteScheme(None, None if site.q is None else site.q.scheme)
+    weight = None if site.coded is None else site.coded.scheme
+    return SiteScheme(weight, None if site.activation is None else site.activation.scheme)
+
+
+def site_to_tensors(site: Quantized) -> dict[str, Tensor]:
+    """Everything the site stores, floats as narrow as is exact."""
+    if isinstance(site, QuantAttend):
+        return {}
+    if site.delta is not None:
+        raise ValueError(f"{site.site.name} still holds a learned delta: bake it before saving")
+    found = {name: getattr(site, name) for name in _PARAMETERS}
+    found |= {stored: getattr(site, field) for field, stored in _buffers(site).items()}
+    tensors = {name: narrow(tensor) for name, tensor in found.items() if tensor is not None}
+    if site.activation is not None:
+        table = {stored: getattr(site.activation, field) for field, stored in _TABLE.items()}
+        tensors |= {name: tensor for name, tensor in table.items() if tensor is not None}
+    if site.coded is not None:
+        tensors |= coded_to_tensors(site.coded)
+    return tensors
+
+
+def restore_site(
+    site: Quantized, tensors: Mapping[str, Tensor], scheme: SiteScheme, rotation: int
+) -> None:
+    """Fill a fresh twin, in place, with what `site_to_tensors` stored."""
+    if isinstance(site, QuantAttend):
+        if scheme.activation is not None:
+            site.quantize(scheme.activation)
+        return
+    assert site.weight is not None
+    dtype = site.weight.dtype
+    for field, stored in _buffers(site).items():
+        if stored in tensors:
+            setattr(site, field, tensors[stored].to(dtype))
+    if isinstance(site, QuantLinear):
+        site.rotation = rotation
+    site.bias = nn.Parameter(tensors["bias"].to(dtype)) if "bias" in tensors else None
+    if scheme.activation is not None:
+        activation = site.quantize_activation(scheme.activation)
+        if "input_scale" in tensors:
+            activation.set_table(*(tensors.get(name) for name in _TABLE.values()))
+    if CODES in tensors:
+        assert scheme.weight is not None
+        site.set_codes(*coded_from_tensors(tensors, scheme.weight), scheme.weight)
+    else:
+        site.weight = nn.Parameter(tensors["weight"].to(dtype))
+
+
+def _buffers(site: Quantized) -> dict[str, str]:
+    return _SHARED | _LINEAR if isinstance(site, QuantLinear) else _SHARED

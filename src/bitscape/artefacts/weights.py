@@ -1,0 +1,75 @@
+"""Coded weights as tensors on disk: dense codes, scales and zero points, and back, bit for bit.
+
+Names and bit order are those of compressed-tensors (>= 0.18) where it has them: `weight_packed`,
+`weight_scale` (out, groups), `weight_zero_point` packed down the rows, `weight_shape`, and
+`weight_global_scale` over block scales that are themselves small floats.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from bitscape.formats import TensorScheme, pack, pack_codes, unpack, unpack_codes
+from bitscape.nn import CodedWeight
+from bitscape.quantizers import Grid, decode_scale, encode_scale
+
+CODES = "weight_packed"
+SCALE = "weight_scale"
+WIDE_SCALE = "weight_global_scale"
+ZERO = "weight_zero_point"
+SHAPE = "weight_shape"
+
+
+def coded_to_tensors(coded: CodedWeight) -> dict[str, Tensor]:
+    """What is stored of a coded weight."""
+    scheme = coded.scheme
+    tensors = {
+        CODES: pack_codes(coded.codes, scheme.format),
+        SHAPE: torch.tensor(coded.codes.shape, dtype=torch.int64),
+        **_scale_to_tensors(coded.grid_scale, scheme),
+    }
+    if coded.grid_zero is not None:
+        zero = coded.grid_zero.squeeze(-1)
+        codes = _exactly(zero, torch.uint8)
+        tensors[ZERO] = pack(codes.T.contiguous(), scheme.format.code_bits).T
+    return tensors
+
+
+def coded_from_tensors(
+    tensors: Mapping[str, Tensor], scheme: TensorScheme
+) -> tuple[UInt8[Tensor, "out in"], Grid]:
+    """Codes and grid: the inverse of `coded_to_tensors`."""
+    rows, columns = (int(extent) for extent in tensors[SHAPE])
+    codes = unpack_codes(tensors[CODES], scheme.format, columns)
+    if len(codes) != rows:
+        raise ValueError(f"{len(codes)} rows of codes are stored for a weight of {rows} rows")
+    scale = _scale_from_tensors(tensors, scheme)
+    if ZERO not in tensors:
+        return codes, Grid(scale.unsqueeze(-1))
+    zero = unpack(tensors[ZERO].T.contiguous(), scheme.format.code_bits, len(scale)).T
+    return codes, Grid(scale.unsqueeze(-1), zero.to(scale.dtype).contiguous().unsqueeze(-1))
+
+
+def _scale_to_tensors(scale: Tensor, scheme: TensorScheme) -> dict[str, Tensor]:
+    flat = scale.squeeze(-1).reshape(-1, scale.shape[-2])  # (rows, groups)
+    if scheme.scale_format is None:
+        return {SCALE: _exactly(flat, torch.float16 if scheme.scale_bits == 16 else torch.float32)}
+    codes, wide = encode_scale(flat, scheme)
+    return {SCALE: codes} if wide is None else {SCALE: codes, WIDE_SCALE: wide.reshape(1)}
+
+
+def _scale_from_tensors(tensors: Mapping[str, Tensor], scheme: TensorScheme) -> Tensor:
+    stored = tensors[SCALE]
+    if scheme.scale_format is None:
+        return stored.to(torch.float32)
+    wide = tensors.get(WIDE_SCALE)
+    return decode_scale(stored, None if wide is None else wide.squeeze(0), scheme)
+
+
+def _exactly(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    stored = tensor.to(dtype)
+    # Grids are rounded to what is stored before codes are chosen for them (`round_scale`).
+    assert torch.equal(stored.to(tensor.dtype), tensor), f"the grid is not exact in {dtype}"
+    return stored
