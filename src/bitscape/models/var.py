@@ -109,7 +109,10 @@ class VAR(nn.Module):
         self.head_norm = Modulate(channels)
         self.head_ada = nn.Linear(channels, 2 * channels)
         self.head = nn.Linear(channels, config.vocabulary)
-        levels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+        # The size is given so that the network can also be built on the meta device.
+        levels = torch.repeat_interleave(
+            torch.arange(len(counts)), torch.tensor(counts), output_size=self.length
+        )
         self.register_buffer("levels", levels, persistent=False)
         hidden = levels[:, None] < levels[None, :]
         mask = torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf)
