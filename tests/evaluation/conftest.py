@@ -48,7 +48,7 @@ class Markov(nn.Module):
 
 class DiscreteAdapter:
     family, style, steps, loss_name = "toy-markov", "autoregressive", TOKENS, "nll"
-    discrete, num_classes = True, CLASSES
+    discrete, num_classes, config = True, CLASSES, None
 
     def sites(self, network):
         return []
@@ -134,7 +134,7 @@ class ToyExtractor(nn.Module):
         return self.features(images)[:, :CLASSES]
 
 
-def draw(indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+def draw(indices: range) -> tuple[Tensor, Tensor]:
     images = [np.random.default_rng((5, i)).uniform(-1, 1, (3, 2, 2)) for i in indices]
     coarse = torch.as_tensor(np.stack(images), dtype=torch.float32)
     return functional.interpolate(coarse, size=(SIDE, SIDE)), torch.as_tensor(indices) % CLASSES

@@ -1,7 +1,7 @@
 """From generated images to numbers: features, statistics, distances, losses and agreement."""
 
 from bitscape.evaluation.agreement import Agreement, agreement
-from bitscape.evaluation.evaluate import evaluate
+from bitscape.evaluation.evaluate import evaluate, sample_folder
 from bitscape.evaluation.fingerprint import fingerprint, sampler_fingerprint
 from bitscape.evaluation.floor import reconstruction_floor
 from bitscape.evaluation.frechet import Statistics, frechet_distance, statistics
@@ -49,6 +49,7 @@ __all__ = [
     "psnr",
     "real_reference",
     "reconstruction_floor",
+    "sample_folder",
     "sampler_fingerprint",
     "squared_error",
     "ssim",

@@ -62,6 +62,11 @@ def evaluate(
         return result
 
 
+def sample_folder(pipeline: Pipeline, settings: Settings, workspace: Path) -> Path:
+    """Where `evaluate` keeps the samples and losses of `pipeline` inside `workspace`."""
+    return workspace / sampler_fingerprint(pipeline, settings.shard)[:16]
+
+
 @dataclass(frozen=True)
 class _Measured:
     runs: list[Run]
@@ -81,7 +86,7 @@ class _Bench:
     def measure(self, pipeline: Pipeline) -> _Measured:
         """One model on its own."""
         settings = self.settings
-        home = self.folder / sampler_fingerprint(pipeline, settings.shard)[:16]
+        home = sample_folder(pipeline, settings, self.folder)
         labels = balanced_labels(settings.n, self.protocol.num_classes)
         runs = [
             generate(

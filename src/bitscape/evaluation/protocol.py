@@ -1,6 +1,6 @@
 """What a number is measured with: feature network, real images, latents, and how many of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,8 +13,8 @@ from bitscape.structure import Pipeline
 Report = Callable[[str, int, int], None]
 """Progress: what is being done, how many are done, how many there are."""
 
-Draw = Callable[[Sequence[int]], tuple[Tensor, Tensor]]
-"""Real images in [-1, 1], shape (batch, 3, h, w), and labels, for given indices."""
+Draw = Callable[[range], tuple[Tensor, Tensor]]
+"""Real images in [-1, 1], shape (batch, 3, h, w), and labels, for consecutive indices."""
 
 Encode = Callable[[Pipeline, Tensor], Tensor]
 """Latents of images in [-1, 1], in the space that the pipeline's trajectory ends in."""

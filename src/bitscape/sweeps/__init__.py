@@ -1,0 +1,29 @@
+"""Grids of runs: each cell once, resumable at any moment, one record a cell."""
+
+from bitscape.sweeps.estimate import Estimate, estimate
+from bitscape.sweeps.executor import EXECUTORS, Executor, LocalExecutor, find_executor
+from bitscape.sweeps.grid import FULL_PRECISION, Cell, Evaluation, Grid, read_grid
+from bitscape.sweeps.runner import Attempt, Cost, Runner, failed
+from bitscape.sweeps.sweep import RECORDS, Progress, pending, sweep
+
+__all__ = [
+    "EXECUTORS",
+    "FULL_PRECISION",
+    "RECORDS",
+    "Attempt",
+    "Cell",
+    "Cost",
+    "Estimate",
+    "Evaluation",
+    "Executor",
+    "Grid",
+    "LocalExecutor",
+    "Progress",
+    "Runner",
+    "estimate",
+    "failed",
+    "find_executor",
+    "pending",
+    "read_grid",
+    "sweep",
+]

@@ -1,0 +1,78 @@
+"""What a sweep will take, before it runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bitscape.laws import RunRecord, latest, load
+from bitscape.sweeps.grid import Cell
+from bitscape.sweeps.runner import Cost, Runner
+from bitscape.sweeps.sweep import RECORDS, pending
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Totals over the cells that still have to be run.
+
+    `basis` says where the seconds of those cells come from: all from earlier records of the same
+    model and evaluation, all from probes (a few samples; quantization itself not included), or
+    both.
+    """
+
+    cells: int
+    finished: int
+    seconds: float
+    disk_bytes: int
+    memory_bytes: int
+    basis: Literal["records", "probes", "both", "nothing to do"]
+
+
+def estimate(
+    cells: Sequence[Cell], runner: Runner, out: Path, *, retry_failed: bool = False
+) -> Estimate:
+    """Time, disk and peak memory of the cells that `out` does not hold yet; writes nothing there.
+
+    Each (model, evaluation) is probed once.
+    """
+    known = latest(load(out / RECORDS))
+    left = pending(cells, known, retry_failed=retry_failed)
+    probed: dict[str, Cost] = {}
+    seconds = []
+    measured = 0
+    for cell in left:
+        kind = f"{cell.model} {cell.evaluation.model_dump_json()}"
+        if kind not in probed:
+            probed[kind] = runner.probe(cell)
+        past = _past(cell, known)
+        measured += bool(past)
+        seconds.append(sum(past) / len(past) if past else probed[kind].seconds)
+    return Estimate(
+        cells=len(cells),
+        finished=len(cells) - len(left),
+        seconds=sum(seconds),
+        # Only full precision's samples stay once a cell is done: one run a model and evaluation.
+        disk_bytes=sum(cost.disk_bytes for cost in probed.values()),
+        memory_bytes=max((cost.memory_bytes for cost in probed.values()), default=0),
+        basis=_basis(measured, len(left)),
+    )
+
+
+def _past(cell: Cell, known: dict[str, RunRecord]) -> list[float]:
+    """Seconds of finished runs of the same model and evaluation."""
+    evaluation = cell.evaluation.model_dump(mode="json")
+    return [
+        record.seconds
+        for record in known.values()
+        if record.status == "done"
+        and record.model == cell.model
+        and record.evaluation == evaluation
+    ]
+
+
+def _basis(measured: int, left: int) -> Literal["records", "probes", "both", "nothing to do"]:
+    if left == 0:
+        return "nothing to do"
+    if measured == 0:
+        return "probes"
+    return "records" if measured == left else "both"

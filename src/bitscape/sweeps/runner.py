@@ -1,0 +1,75 @@
+"""What a sweep asks of whoever runs its cells, and the record of a cell that failed."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from bitscape.laws import RunRecord
+from bitscape.sweeps.grid import Cell
+from bitscape.sweeps.provenance import (
+    commit,
+    machine,
+    now,
+    peak_device_memory,
+    peak_memory,
+    reset_peaks,
+    version,
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a cell is expected to take."""
+
+    seconds: float
+    disk_bytes: int
+    memory_bytes: int
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """Runs single cells; picklable, so that an executor may send it elsewhere."""
+
+    def run(self, cell: Cell) -> RunRecord:
+        """The record of `cell`; raises when it cannot be run."""
+        ...
+
+    def probe(self, cell: Cell) -> Cost:
+        """The expected cost of `cell`, from a few samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Runs a cell and turns its failure into a record, so that one bad cell ends no sweep."""
+
+    runner: Runner
+
+    def __call__(self, cell: Cell) -> RunRecord:
+        """The record of `cell`, finished or failed; only a signal to stop gets through."""
+        start = time.perf_counter()
+        reset_peaks()
+        try:
+            return self.runner.run(cell)
+        except Exception as error:  # any failure of a cell is a result of the sweep
+            return failed(cell, error, time.perf_counter() - start)
+
+
+def failed(cell: Cell, error: Exception, seconds: float) -> RunRecord:
+    """The record of a cell that raised `error`, with its reason in one line."""
+    return RunRecord(
+        key=cell.key,
+        model=cell.model,
+        recipe=cell.recipe,
+        seed=cell.seed,
+        evaluation=cell.evaluation.model_dump(mode="json"),
+        status="failed",
+        reason=" ".join(f"{type(error).__name__}: {error}".split()),
+        seconds=seconds,
+        peak_memory_bytes=peak_memory(),
+        peak_device_bytes=peak_device_memory(),
+        version=version(),
+        commit=commit(),
+        machine=machine(),
+        created=now(),
+    )

@@ -1,0 +1,24 @@
+from bitscape.sweeps import estimate, sweep
+
+
+def test_without_records_the_seconds_come_from_probes(cells, runner, tmp_path) -> None:
+    found = estimate(cells, runner, tmp_path / "new")
+    assert (found.cells, found.finished, found.basis) == (8, 0, "probes")
+    assert found.seconds == 80
+    assert found.disk_bytes == 2 * 1000
+    assert found.memory_bytes == 5000
+    assert runner.ran == []
+    assert not (tmp_path / "new").exists()
+
+
+def test_records_of_the_same_model_replace_probes(cells, runner, tmp_path) -> None:
+    sweep(cells[:1], runner, tmp_path)
+    found = estimate(cells, runner, tmp_path)
+    assert (found.finished, found.basis) == (1, "both")
+    assert found.seconds == 3 * 2.0 + 4 * 10.0
+
+
+def test_a_finished_sweep_costs_nothing(cells, runner, tmp_path) -> None:
+    sweep(cells, runner, tmp_path)
+    found = estimate(cells, runner, tmp_path)
+    assert (found.seconds, found.disk_bytes, found.basis) == (0, 0, "nothing to do")

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from bitscape.evaluation import Settings
+from bitscape.sweeps import Evaluation, Grid, read_grid
+
+YAML = """
+models: [zoo:var-s, zoo:dit-s]
+recipes: [full-precision, rtn-w4a16]
+seeds: [0, 1, 2]
+evaluations:
+  - {n: 50, seeds: [0]}
+  - {n: 50, seeds: [0], sampler: {guidance: 2.0}}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "grid.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_list_is_crossed_with_every_other(tmp_path) -> None:
+    cells = read_grid(write(tmp_path, YAML)).cells(tmp_path)
+    assert len(cells) == len({cell.key for cell in cells}) == 2 * 2 * 3 * 2
+    together = [(cell.model, cell.recipe, cell.seed) for cell in cells]
+    assert together[0::2] == together[1::2]
+
+
+def test_defaults_are_those_of_an_evaluation() -> None:
+    assert Evaluation().settings() == Settings()
+
+
+def test_the_key_survives_another_process() -> None:
+    """Keys are on disk: changing how they are made makes every sweep start again."""
+    (cell,) = Grid(models=("m",), recipes=("r",)).cells(Path())
+    assert cell.key == "6b3bcb56e767b5a2"
+
+
+def test_the_key_follows_a_recipe_file_by_content(tmp_path) -> None:
+    keys = []
+    for folder, text in (("a", "bits: 4"), ("b", "bits: 4"), ("c", "bits: 3")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.yaml").write_text(text)
+        (cell,) = Grid(models=("m",), recipes=("mine.yaml",)).cells(tmp_path / folder)
+        keys.append(cell.key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_missing_recipe_file_is_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"mine.yaml does not exist"):
+        Grid(models=("m",), recipes=("mine.yaml",)).cells(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: [a]", "recipes: Field required"),
+        ("models: []\nrecipes: [x]", "models: "),
+        ("models: [a, a]\nrecipes: [x]", "a is listed twice"),
+        ("models: [a]\nrecipes: [x]\nseed: 3", "seed: Extra inputs"),
+        ("models: [a]\nrecipes: [x]\nevaluations: [{n: 2}]", "n = 2: it must be at least 4"),
+        ("models: [a]\nrecipes: [x]\nseeds: [one]", "seeds.0: "),
+        ("- a\n- b", "holds no grid"),
+        ("models: [a", "is not YAML"),
+    ],
+)
+def test_a_wrong_grid_is_explained_in_one_line(tmp_path, text, message) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        read_grid(write(tmp_path, text))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,120 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bitscape.laws import load
+from bitscape.sweeps import RECORDS, sweep
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing in the library may catch it."""
+
+
+def test_every_cell_runs_once(cells, runner, tmp_path) -> None:
+    records = sweep(cells, runner, tmp_path)
+    again = sweep(cells, runner, tmp_path)
+    assert runner.ran == [cell.key for cell in cells]
+    assert again == records == load(tmp_path / RECORDS)
+
+
+@pytest.mark.parametrize("finished", [0, 3, 7])
+def test_a_killed_sweep_continues_with_the_cell_it_was_in(
+    cells, runner, tmp_path, finished
+) -> None:
+    def kill(cell) -> None:
+        if len(runner.ran) == finished:
+            raise Killed
+
+    runner.before = kill
+    with pytest.raises(Killed):
+        sweep(cells, runner, tmp_path)
+    runner.before = lambda cell: None
+    sweep(cells, runner, tmp_path)
+    assert runner.ran == [cell.key for cell in cells]
+
+
+def test_a_torn_last_line_is_run_again(cells, runner, tmp_path) -> None:
+    records = sweep(cells, runner, tmp_path)
+    path = tmp_path / RECORDS
+    path.write_bytes(path.read_bytes()[:-20])
+    runner.ran.clear()
+    assert sweep(cells, runner, tmp_path) == records
+    assert runner.ran == [cells[-1].key]
+    assert load(path) == records
+
+
+def test_a_failed_cell_is_recorded_with_its_reason_and_the_rest_runs(
+    cells, runner, tmp_path
+) -> None:
+    runner.broken = frozenset("a")
+    records = sweep(cells, runner, tmp_path)
+    assert [record.status for record in records] == ["failed"] * 4 + ["done"] * 4
+    assert records[0].reason == "ValueError: no model 'a': choose another"
+    runner.ran.clear()
+    sweep(cells, runner, tmp_path)
+    assert runner.ran == []
+
+
+def test_failed_cells_are_retried_when_asked(cells, runner, tmp_path) -> None:
+    runner.broken = frozenset("a")
+    sweep(cells, runner, tmp_path)
+    runner.broken = frozenset()
+    records = sweep(cells, runner, tmp_path, retry_failed=True)
+    assert all(record.status == "done" for record in records)
+    assert len(load(tmp_path / RECORDS)) == 12
+
+
+def test_progress_counts_over_the_grid_and_foresees_the_end(cells, runner, tmp_path) -> None:
+    sweep(cells[:2], runner, tmp_path)
+    seen = []
+    runner.before = lambda cell: time.sleep(0.01)
+    sweep(cells, runner, tmp_path, watch=seen.append)
+    assert [state.done for state in seen] == [2, 3, 4, 5, 6, 7, 8]
+    assert {state.total for state in seen} == {8}
+    assert seen[0].remaining_seconds is None
+    assert seen[1].remaining_seconds > seen[-2].remaining_seconds > 0
+    assert seen[-1].remaining_seconds == 0
+
+
+def test_two_sweeps_do_not_share_a_folder(cells, runner, tmp_path) -> None:
+    def second(cell) -> None:
+        with pytest.raises(ValueError, match="another sweep is writing"):
+            sweep(cells, type(runner)(), tmp_path)
+
+    runner.before = second
+    assert len(sweep(cells, runner, tmp_path)) == 8
+
+
+def test_an_unknown_executor_is_refused(cells, runner, tmp_path) -> None:
+    with pytest.raises(ValueError, match="no executor 'ray': choose one of local"):
+        sweep(cells, runner, tmp_path, executor="ray")
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from conftest import ToyRunner
+from bitscape.sweeps import Grid, sweep
+cells = Grid(models=("a", "b"), recipes=("x", "y"), seeds=(0, 1)).cells(Path())
+sweep(cells, ToyRunner(before=lambda cell: time.sleep(0.2)), Path(sys.argv[1]))
+"""
+
+
+def test_a_process_killed_by_the_system_loses_no_finished_cell(cells, runner, tmp_path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
+    process = subprocess.Popen(command)
+    path = tmp_path / RECORDS
+    while process.poll() is None and (not path.exists() or len(load(path)) < 3):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = len(load(path))
+    assert 3 <= kept < 8
+    sweep(cells, runner, tmp_path)
+    assert runner.ran == [cell.key for cell in cells[kept:]]
