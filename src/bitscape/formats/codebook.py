@@ -1,5 +1,6 @@
 """Codebooks: one code names a short vector of weights."""
 
+import math
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -13,7 +14,8 @@ class Codebook:
     """A set of 2^(bits dim) centroids in `dim` dimensions: `bits` bits for each weight.
 
     The centroids are data and live beside the format, shape (entries, dim): `assign` and `look_up`
-    take them. The methods of `Format` that need fixed numbers raise ValueError.
+    take them. The bounds are NaN, and the methods of `Format` that need fixed numbers raise
+    ValueError.
     """
 
     bits: int
@@ -74,18 +76,18 @@ class Codebook:
 
     @property
     def lowest(self) -> float:
-        """Not defined without centroids."""
-        self._no_numbers()
+        """NaN: not defined without centroids."""
+        return math.nan
 
     @property
     def highest(self) -> float:
-        """Not defined without centroids."""
-        self._no_numbers()
+        """NaN: not defined without centroids."""
+        return math.nan
 
     @property
     def largest(self) -> float:
-        """Not defined without centroids."""
-        self._no_numbers()
+        """NaN: not defined without centroids."""
+        return math.nan
 
     def values(self) -> Float32[Tensor, " value"]:
         """Not defined without centroids."""

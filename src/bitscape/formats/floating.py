@@ -85,9 +85,9 @@ class Float:
         power = (y.view(torch.int32) & _EXPONENT_MASK).view(torch.float32)
         power = power.clamp(min=self.smallest_normal)
         if self.man == 0:
-            # The last bit of a code is here the exponent's, not that of the quotient. Both biases
-            # are odd, so the float32 exponent field has the parity of the code's.
-            offset = 1 - ((power.view(torch.int32) >> _MANTISSA_BITS) & 1)
+            # The last bit of a code is here that of the exponent, field - 127 + bias, and not that
+            # of the quotient: the offset makes their parities equal.
+            offset = ((power.view(torch.int32) >> _MANTISSA_BITS) + _bias(self.exp)) & 1
             return (((y.abs() / power - offset).round() + offset) * power * y.sign()).to(x.dtype)
         step = power * 2.0**-self.man
         return ((y / step).round() * step).to(x.dtype)

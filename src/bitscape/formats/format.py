@@ -1,11 +1,12 @@
 """What a format is: a finite set of numbers, how reals round to it, and how it is written down."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float32, Real, UInt8
 from torch import Tensor
 
 
+@runtime_checkable
 class Format(Protocol):
     """A finite set of numbers. `str(format)` is its name and `parse_format` reads it back.
 

@@ -45,14 +45,14 @@ def pack(codes: UInt8[Tensor, "rows n"], bits: int) -> Int32[Tensor, "rows words
     if codes.numel() and int(codes.max()) >= 1 << bits:
         raise ValueError(f"code {int(codes.max())} does not fit in {bits} bits")
     rows, columns = codes.shape
-    eights = functional.pad(codes, (0, -columns % 8)).view(rows, -1, 8)
-    joined = torch.zeros(eights.shape[:2], dtype=torch.int64, device=codes.device)
+    eights = -(-columns // 8)
+    padded = functional.pad(codes, (0, -columns % 8)).reshape(rows, eights, 8)
+    joined = torch.zeros(rows, eights, dtype=torch.int64, device=codes.device)
     for i in range(8):
-        joined |= eights[:, :, i].to(torch.int64) << (i * bits)
-    dense = joined.view(torch.uint8).view(rows, -1, 8)[:, :, :bits].reshape(rows, -1)
-    size = packed_words(columns, bits) * _WORD_BYTES
-    dense = functional.pad(dense[:, :size], (0, max(0, size - dense.shape[1])))
-    return dense.contiguous().view(torch.int32)
+        joined |= padded[:, :, i].to(torch.int64) << (i * bits)
+    dense = joined.view(torch.uint8).view(rows, eights, 8)[:, :, :bits].reshape(rows, eights * bits)
+    size = packed_words(columns, bits)
+    return _fit(dense, size * _WORD_BYTES).flatten().view(torch.int32).view(rows, size)
 
 
 def unpack(words: Int32[Tensor, "rows words"], bits: int, n: int) -> UInt8[Tensor, "rows n"]:
@@ -63,15 +63,15 @@ def unpack(words: Int32[Tensor, "rows words"], bits: int, n: int) -> UInt8[Tenso
         raise ValueError(
             f"{n} codes of {bits} bits take {packed_words(n, bits)} words a row, got {width}"
         )
-    dense = words.contiguous().view(torch.uint8)
-    size = -(-n // 8) * bits
-    dense = functional.pad(dense[:, :size], (0, max(0, size - dense.shape[1])))
-    dense = functional.pad(dense.reshape(rows, -1, bits), (0, 8 - bits))
-    joined = dense.contiguous().view(torch.int64).squeeze(-1)  # (rows, ceil(n / 8))
-    codes = torch.empty(*joined.shape, 8, dtype=torch.uint8, device=words.device)
+    eights = -(-n // 8)
+    dense = _fit(words.contiguous().view(torch.uint8), eights * bits)
+    wide = torch.zeros(rows, eights, 8, dtype=torch.uint8, device=words.device)
+    wide[:, :, :bits] = dense.view(rows, eights, bits)
+    joined = wide.view(torch.int64).squeeze(-1)  # (rows, eights)
+    codes = torch.empty_like(wide)
     for i in range(8):
         codes[:, :, i] = (joined >> (i * bits)) & ((1 << bits) - 1)
-    return codes.view(rows, -1)[:, :n].contiguous()
+    return codes.view(rows, eights * 8)[:, :n].contiguous()
 
 
 def pack_ternary(codes: UInt8[Tensor, "rows n"]) -> UInt8[Tensor, "rows bytes"]:
@@ -79,7 +79,8 @@ def pack_ternary(codes: UInt8[Tensor, "rows n"]) -> UInt8[Tensor, "rows bytes"]:
     if codes.numel() and int(codes.max()) > 2:
         raise ValueError(f"code {int(codes.max())} is not a trit: trits are 0, 1 and 2")
     rows, columns = codes.shape
-    fives = functional.pad(codes, (0, -columns % _TRITS)).view(rows, -1, _TRITS)
+    padded = functional.pad(codes, (0, -columns % _TRITS))
+    fives = padded.reshape(rows, packed_trits(columns), _TRITS)
     powers = torch.tensor([3**i for i in range(_TRITS)], dtype=torch.uint8, device=codes.device)
     return (fives * powers).sum(dim=-1, dtype=torch.uint8)
 
@@ -90,7 +91,12 @@ def unpack_ternary(packed: UInt8[Tensor, "rows bytes"], n: int) -> UInt8[Tensor,
         raise ValueError(f"{n} trits take {packed_trits(n)} bytes a row, got {packed.shape[1]}")
     powers = torch.tensor([3**i for i in range(_TRITS)], dtype=torch.uint8, device=packed.device)
     trits = (packed.unsqueeze(-1) // powers) % 3
-    return trits.view(packed.shape[0], -1)[:, :n].contiguous()
+    return trits.flatten(1)[:, :n].contiguous()
+
+
+def _fit(rows: Tensor, size: int) -> Tensor:
+    # Cut or fill with zeros: whole words and whole eights of codes rarely end together.
+    return functional.pad(rows[:, :size], (0, max(0, size - rows.shape[1]))).contiguous()
 
 
 def _check_width(bits: int) -> None:
