@@ -79,18 +79,27 @@ class ActivationQuantizer(nn.Module):
             raise ValueError("an input without tokens cannot use a table row for each token")
         return rows[:, :1]
 
-    def grid(self) -> Grid:
-        """The static grid at the clock's position, broadcast against the input."""
-        grid = step_grid(self._scale(), self.table_zero, self.rows(), self.splits)
-        if self.tokens:
-            return grid
-        return Grid(grid.scale[:, 0], None if grid.zero is None else grid.zero[:, 0])
+    def grid(self, u: Float[Tensor, "*batch channel"]) -> Grid:
+        """The static grid for `u` at the clock's position, with as many axes as `u`."""
+        rows = self.rows()
+        if rows.numel() == 1:
+            shape = (1,) * (u.ndim - 1)
+        elif u.ndim == 2 + self.tokens:
+            shape = tuple(rows.shape) if self.tokens else (len(rows),)
+        else:
+            raise ValueError(
+                f"a range for each position needs an input with{'' if self.tokens else 'out'} "
+                f"a token axis, as the site declares, got {tuple(u.shape)}"
+            )
+        grid = step_grid(self._scale(), self.table_zero, rows, self.splits)
+        zero = None if grid.zero is None else grid.zero.view(*shape, -1)
+        return Grid(grid.scale.view(*shape, -1), zero)
 
     def forward(self, u: Float[Tensor, "*batch channel"]) -> Float[Tensor, "*batch channel"]:
         """`u` rounded; gradients pass straight through."""
         if self.scheme.dynamic:
             return fake_quantize_dynamic(u, self.scheme)
-        return fake_quantize(u, self.grid(), self.scheme.format)
+        return fake_quantize(u, self.grid(u), self.scheme.format)
 
     def extra_repr(self) -> str:
         """The scheme, and the size of the table."""

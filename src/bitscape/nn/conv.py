@@ -91,7 +91,8 @@ class QuantConv2d(nn.Module):
         if shift is not None:
             constant = (self.weight.double().sum(dim=(2, 3)) * self._by_group(shift)).sum(dim=1)
             bias = 0 if self.bias is None else self.bias.double()
-            self.bias = nn.Parameter((bias + constant).to(self.weight.dtype))
+            moved = (bias + constant).to(self.weight.dtype)
+            self.bias = nn.Parameter(moved, requires_grad=self.weight.requires_grad)
         self.weight.copy_(self.weight.double() * self._by_group(scale)[:, :, None, None])
         scale, shift = scale.to(self.weight), None if shift is None else shift.to(self.weight)
         self.scale, self.shift = compose_affine(self.scale, self.shift, scale, shift)

@@ -71,9 +71,14 @@ class QuantLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """y of the normal form; the quantizers that are absent are the identity."""
-        u = self.prologue(x)
+        return self.contract(self.prologue(x), self.effective_weight())
+
+    def contract(
+        self, u: Float[Tensor, "*batch in"], weight: Float[Tensor, "out in"]
+    ) -> Float[Tensor, "*batch out"]:
+        """Q_act(u) weight^T + (u A^T) B^T + bias."""
         rounded = u if self.activation is None else self.activation(u)
-        y = functional.linear(rounded, self.effective_weight().to(u.dtype), self.bias)
+        y = functional.linear(rounded, weight.to(u.dtype), self.bias)
         if self.lowrank_down is None or self.lowrank_up is None:
             return y
         return y + (u @ self.lowrank_down.T) @ self.lowrank_up.T
@@ -206,7 +211,8 @@ class QuantLinear(nn.Module):
             inner = self._unrotated(self.lowrank_down.double()) @ shift.double()
             constant += self.lowrank_up.double() @ inner
         bias = 0 if self.bias is None else self.bias.double()
-        self.bias = nn.Parameter((bias + constant).to(self.weight.dtype))
+        moved = (bias + constant).to(self.weight.dtype)
+        self.bias = nn.Parameter(moved, requires_grad=self.weight.requires_grad)
 
     def _require_float(self, method: str) -> None:
         if self.weight is None:

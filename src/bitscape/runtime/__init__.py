@@ -1,0 +1,25 @@
+"""Packed execution: kernels equal to the fake-quantized layers, chosen by format and machine."""
+
+from bitscape.runtime.bench import Latency, compare, time_callable
+from bitscape.runtime.blocks import VARIANTS, BlockLatency, time_block
+from bitscape.runtime.capabilities import Capabilities, describe_machine
+from bitscape.runtime.kernels import KERNELS, Kernel
+from bitscape.runtime.packing import Choice, pack_network, resident_bytes
+from bitscape.runtime.planes import BitPlanes
+
+__all__ = [
+    "KERNELS",
+    "VARIANTS",
+    "BitPlanes",
+    "BlockLatency",
+    "Capabilities",
+    "Choice",
+    "Kernel",
+    "Latency",
+    "compare",
+    "describe_machine",
+    "pack_network",
+    "resident_bytes",
+    "time_block",
+    "time_callable",
+]

@@ -1,0 +1,119 @@
+"""Timing one block of any network in float and quantized, its weights rounded to nearest.
+
+Speed does not depend on the values of the weights, so that a block with random ones of the right
+shapes stands for a released model's.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bitscape.formats import parse_scheme
+from bitscape.nn import QuantLinear, insert, quantized_sites
+from bitscape.quantizers import bounds_grid, minmax, quantize_weight, weight_grid
+from bitscape.runtime.bench import Latency, compare
+from bitscape.runtime.packing import pack_network, resident_bytes
+from bitscape.structure import Role, Site, StepClock
+
+VARIANTS = ("fp32", "bf16", "W8A8,static", "W8A8", "W4A8", "W4A16")
+
+_FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class BlockLatency:
+    """One variant of a block: its latency, the bytes it holds and the kernels of its sites."""
+
+    variant: str
+    latency: Latency
+    resident_bytes: int
+    kernels: tuple[str, ...]
+
+
+def time_block(
+    block: nn.Module,
+    args: Sequence[Tensor],
+    *,
+    roles: Mapping[str, Role],
+    variants: Iterable[str] = VARIANTS,
+    seconds: float = 2.0,
+) -> list[BlockLatency]:
+    """The latency of `block(*args)` in every variant, measured turn by turn; `block` is unchanged.
+
+    `block` is in float32; `roles` names its linear sites. A variant is "fp32", "bf16" or a scheme,
+    which runs in bfloat16 outside its sites. Static ranges are found on `args`.
+    """
+    modules = {}
+    kernels = {}
+    for variant in variants:
+        modules[variant], kernels[variant] = _variant(block, args, roles, variant)
+    runs = {variant: _runner(module, args, variant) for variant, module in modules.items()}
+    with torch.inference_mode():
+        latencies = compare(runs, seconds=seconds)
+    return [
+        BlockLatency(variant, latencies[variant], resident_bytes(module), kernels[variant])
+        for variant, module in modules.items()
+    ]
+
+
+def _variant(
+    block: nn.Module, args: Sequence[Tensor], roles: Mapping[str, Role], variant: str
+) -> tuple[nn.Module, tuple[str, ...]]:
+    module = copy.deepcopy(block).eval()
+    if variant in _FLOATS:
+        return module.to(_FLOATS[variant]), ()
+    _round_to_nearest(module, args, roles, variant)
+    choices = pack_network(module.to(torch.bfloat16))
+    return module, tuple(f"{choice.name}: {choice.kernel}" for choice in choices)
+
+
+def _runner(module: nn.Module, args: Sequence[Tensor], variant: str):  # type: ignore[no-untyped-def]
+    dtype = _FLOATS.get(variant, torch.bfloat16)
+    cast = [arg.to(dtype) for arg in args]
+    return lambda: module(*cast)
+
+
+@torch.no_grad()
+def _round_to_nearest(
+    block: nn.Module, args: Sequence[Tensor], roles: Mapping[str, Role], text: str
+) -> None:
+    scheme = parse_scheme(text)
+    # The inputs of every site, seen once: static ranges come from them.
+    inputs = _inputs(block, args, roles)
+    sites = [Site(name, role, tokens=inputs[name].ndim > 2) for name, role in roles.items()]
+    insert(block, sites, {"": StepClock()})
+    for name, layer in quantized_sites(block).items():
+        assert isinstance(layer, QuantLinear)
+        wanted = scheme.at(layer.site.role.value)
+        if wanted.weight is not None:
+            weight = layer.effective_weight()
+            grid = weight_grid(weight, wanted.weight, minmax)
+            layer.set_codes(quantize_weight(weight, grid, wanted.weight), grid, wanted.weight)
+        if wanted.activation is None:
+            continue
+        quantizer = layer.quantize_activation(wanted.activation)
+        if not wanted.activation.dynamic:
+            low, high = inputs[name].aminmax()
+            grid = bounds_grid(low, high, wanted.activation.format, wanted.activation.symmetric)
+            zero = None if grid.zero is None else grid.zero.view(1, 1)
+            quantizer.set_table(grid.scale.view(1, 1), zero)
+
+
+def _inputs(
+    block: nn.Module, args: Sequence[Tensor], roles: Mapping[str, Role]
+) -> dict[str, Tensor]:
+    seen: dict[str, Tensor] = {}
+
+    def watch(name: str):  # type: ignore[no-untyped-def]
+        return lambda module, inputs: seen.__setitem__(name, inputs[0])
+
+    handles = [block.get_submodule(name).register_forward_pre_hook(watch(name)) for name in roles]
+    try:
+        block(*args)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen

@@ -1,0 +1,164 @@
+"""The kernels: for each, when it applies and what it builds. The registry is the test matrix.
+
+A kernel is one evaluator of the normal form among others, so each is tested by equality with the
+fake-quantized layer. `supports` holds every guard against operations of torch that crash, are wrong
+or fall to a reference loop outside their bounds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import nn
+
+from bitscape.nn import QuantLinear
+from bitscape.runtime import int8, weight_only
+from bitscape.runtime.capabilities import Capabilities
+from bitscape.runtime.dequant import DequantLinear
+
+_FEW_ROWS = 8
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """A way to run a coded linear layer.
+
+    `real` says that the arithmetic happens at the widths of the scheme, and is not emulated in
+    float. `tolerance` bounds the greatest difference from the fake-quantized layer in float32,
+    relative to the greatest output.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in the registry and in reports."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """Greatest difference from the fake-quantized layer over the greatest output."""
+        ...
+
+    def real(self, layer: QuantLinear) -> bool:
+        """Whether `layer` is computed at the widths of its scheme."""
+        ...
+
+    def supports(
+        self, layer: QuantLinear, machine: Capabilities, *, rows: int | None = None
+    ) -> str | None:
+        """None when `layer` can run here, else the reason why not; `rows` a call, if known."""
+        ...
+
+    def build(self, layer: QuantLinear) -> nn.Module:
+        """The packed module, whose forward pass takes and gives what the layer's does."""
+        ...
+
+
+Obstacle = Callable[[QuantLinear, Capabilities, int | None], str | None]
+
+
+@dataclass(frozen=True)
+class PackedKernel:
+    """A kernel made of its obstacles and its module."""
+
+    name: str
+    tolerance: float
+    obstacle: Obstacle
+    module: Callable[[QuantLinear], nn.Module]
+
+    def real(self, layer: QuantLinear) -> bool:
+        """True: packed kernels compute at the widths of the scheme."""
+        return True
+
+    def supports(
+        self, layer: QuantLinear, machine: Capabilities, *, rows: int | None = None
+    ) -> str | None:
+        """None when `layer` can run here, else the reason why not."""
+        assert layer.coded is not None
+        device = layer.coded.codes.device
+        if device.type != "cpu":
+            return f"the weight is on {device}, the kernel is for cpu"
+        return self.obstacle(layer, machine, rows)
+
+    def build(self, layer: QuantLinear) -> nn.Module:
+        """The packed module."""
+        return self.module(layer)
+
+
+@dataclass(frozen=True)
+class DequantKernel:
+    """The kernel that runs everything: float arithmetic on dequantized weights."""
+
+    name: str = "dequant"
+    tolerance: float = 0.0
+
+    def real(self, layer: QuantLinear) -> bool:
+        """Whether float is what the scheme asks for: 16-bit activations."""
+        return layer.activation is None
+
+    def supports(
+        self, layer: QuantLinear, machine: Capabilities, *, rows: int | None = None
+    ) -> str | None:
+        """None."""
+        return None
+
+    def build(self, layer: QuantLinear) -> nn.Module:
+        """The layer with packed codes."""
+        return DequantLinear(layer)
+
+
+def _onednn(layer: QuantLinear, machine: Capabilities, *, dynamic: bool) -> str | None:
+    reason = int8.obstacle(layer)
+    if reason is not None:
+        return reason
+    assert layer.coded is not None and layer.activation is not None
+    if layer.activation.scheme.dynamic != dynamic:
+        return f"the activation range is {'static' if dynamic else 'dynamic'}"
+    if layer.coded.scheme.format.code_bits != 8:
+        return f"the weights have {layer.coded.scheme.format.code_bits} bits, not 8"
+    return _no_vnni(machine)
+
+
+def _static(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+    return _onednn(layer, machine, dynamic=False)
+
+
+def _dynamic(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+    return _onednn(layer, machine, dynamic=True)
+
+
+def _unpack(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+    return int8.obstacle(layer) or _no_vnni(machine)
+
+
+def _int4(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+    reason = weight_only.int4_obstacle(layer)
+    if reason is None and rows is None:
+        return f"it pays up to {_FEW_ROWS} rows a call, and their number is not known"
+    if reason is None and rows is not None and rows > _FEW_ROWS:
+        return f"it pays up to {_FEW_ROWS} rows a call, not {rows}"
+    return reason or _no_bfloat16(machine)
+
+
+def _bfloat16(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+    return weight_only.obstacle(layer) or _no_bfloat16(machine)
+
+
+def _no_vnni(machine: Capabilities) -> str | None:
+    # Without it, oneDNN's u8 x s8 saturates in 16 bits, and `_int_mm` is slower than float.
+    return None if machine.vnni else "the processor has no VNNI"
+
+
+def _no_bfloat16(machine: Capabilities) -> str | None:
+    return None if machine.bf16 else "the processor has no bfloat16 arithmetic"
+
+
+_ORDERED: tuple[Kernel, ...] = (
+    PackedKernel("onednn-w8a8-static", 5e-3, _static, int8.OnednnLinear),
+    PackedKernel("int8-w8a8-dynamic", 5e-3, _dynamic, int8.OnednnLinear),
+    PackedKernel("int8-unpack", 5e-3, _unpack, int8.UnpackLinear),
+    PackedKernel("int4pack-w4a16", 2e-2, _int4, weight_only.Int4PackLinear),
+    PackedKernel("bf16-unpack", 2e-2, _bfloat16, weight_only.UnpackBfloat16Linear),
+    DequantKernel(),
+)
+
+KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ORDERED}
