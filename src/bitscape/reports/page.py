@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
@@ -84,11 +85,15 @@ def row_cells(panel: Panel, row: Row, committed: int) -> str:
 
 def speed_section(speed: Speed) -> str:
     """How long one large block takes in each arithmetic."""
-    slowest = max(timing.median_ms for timing in speed.timings)
-    rows = "\n".join(timing_cells(timing, slowest) for timing in speed.timings)
+    rows = "\n".join(timing_cells(timing, speed.timings) for timing in speed.timings)
     heads = "".join(
         f'<th scope="col">{name}</th>'
-        for name in ("arithmetic", "time for one block (median; 10th to 90th percentile)", "memory")
+        for name in (
+            "arithmetic",
+            "time for one block (median; 10th to 90th percentile)",
+            f"times as fast<br>as {speed.timings[0].name}",
+            "memory",
+        )
     )
     return (
         f"<h2>And the speed?</h2>\n<p>{escape(words.TOO_SMALL_FOR_SPEED)}</p>\n"
@@ -99,13 +104,15 @@ def speed_section(speed: Speed) -> str:
     )
 
 
-def timing_cells(timing: Timing, slowest: float) -> str:
-    """One arithmetic as a table row."""
+def timing_cells(timing: Timing, timings: Sequence[Timing]) -> str:
+    """One arithmetic as a table row, beside the slowest and the first one."""
+    slowest = max(other.median_ms for other in timings)
     kind = timing.kernel if timing.real else f"{timing.kernel}: the bits save memory, not time"
     spread = f"{timing.median_ms:.1f} ms ({timing.p10_ms:.1f} to {timing.p90_ms:.1f})"
     return (
         f'<tr><th scope="row">{escape(timing.name)}<small>{escape(kind)}</small></th>'
         f"<td>{spread}{bar('size', timing.median_ms / slowest, 'long')}</td>"
+        f"<td>{timings[0].median_ms / timing.median_ms:.1f}</td>"
         f"<td>{words.megabytes(timing.weight_bytes)}</td></tr>"
     )
 
