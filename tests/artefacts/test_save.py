@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,29 +19,15 @@ from bitscape.structure import Pipeline
 SCHEMES = ["W8A8", "W4A16", "W3A16,asym", "W4A8@g8", "FP8_DYNAMIC", "W4A16/head=W16A16"]
 
 
-def quantized(family: str, scheme_name: str) -> Pipeline:
-    """A tiny pipeline rounded to nearest at every site."""
-    pipeline = FAMILIES[family].tiny()
-    sites = pipeline.adapter.sites(pipeline.network)
-    insert(pipeline.network, sites, pipeline.clocks)
-    scheme = parse_scheme(scheme_name)
-    for module in quantized_sites(pipeline.network).values():
-        at = scheme.at(module.site.role.value)
-        if not isinstance(module, QuantLinear) or module.weight is None:
-            continue
-        if at.weight is not None:
-            weight = module.weight.detach()
-            grid = weight_grid(weight, at.weight, RANGES["minmax"])
-            module.set_codes(quantize_weight(weight, grid, at.weight), grid, at.weight)
-        if at.activation is not None:
-            module.quantize_activation(at.activation)
-    return pipeline
+Rounded = Callable[[str, str], Pipeline]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_loaded_pipeline_samples_the_same_images(family: str, scheme: str, tmp_path: Path) -> None:
-    pipeline = quantized(family, scheme)
+def test_loaded_pipeline_samples_the_same_images(
+    family: str, scheme: str, rounded: Rounded, tmp_path: Path
+) -> None:
+    pipeline = rounded(family, scheme)
     artefacts.save(pipeline, {"name": "x"}, {"layers": []}, tmp_path / "a")
     loaded, report = artefacts.load(tmp_path / "a")
     assert report["layers"] == []
@@ -77,8 +64,8 @@ def test_every_field_of_the_normal_form_is_kept(tmp_path: Path) -> None:
     assert torch.equal(loaded.sample([1], seed=3), pipeline.sample([1], seed=3))
 
 
-def test_same_pipeline_gives_the_same_bytes(tmp_path: Path) -> None:
-    pipeline = quantized("var", "W4A16")
+def test_same_pipeline_gives_the_same_bytes(rounded: Rounded, tmp_path: Path) -> None:
+    pipeline = rounded("var", "W4A16")
     for name in ("a", "b"):
         artefacts.save(copy.deepcopy(pipeline), {"name": "x"}, {"layers": []}, tmp_path / name)
     for path in (tmp_path / "a").iterdir():
@@ -96,9 +83,9 @@ def test_weights_from_bfloat16_take_two_bytes(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in loaded.network.parameters()} == {torch.float32}
 
 
-def test_an_edited_artefact_is_refused(tmp_path: Path) -> None:
+def test_an_edited_artefact_is_refused(rounded: Rounded, tmp_path: Path) -> None:
     out = tmp_path / "a"
-    artefacts.save(quantized("dit", "W4A16"), {"name": "x"}, {"layers": []}, out)
+    artefacts.save(rounded("dit", "W4A16"), {"name": "x"}, {"layers": []}, out)
 
     weights = out / "model.safetensors"
     content = weights.read_bytes()

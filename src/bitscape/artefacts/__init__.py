@@ -3,15 +3,19 @@
 from bitscape.artefacts.config import dtype_called
 from bitscape.artefacts.folder import partial_path, require_absent, whole_folder
 from bitscape.artefacts.hashing import file_sha256, json_sha256
+from bitscape.artefacts.inspect import inspect, inspect_network
 from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
 from bitscape.artefacts.save import save
-from bitscape.artefacts.tensors import narrow, read_tensors, write_tensors
+from bitscape.artefacts.tensors import fill, narrow, read_tensors, write_tensors
 from bitscape.artefacts.workspace import finish_interrupted, workspace
 
 __all__ = [
     "dtype_called",
     "file_sha256",
+    "fill",
     "finish_interrupted",
+    "inspect",
+    "inspect_network",
     "is_artefact",
     "json_sha256",
     "load",

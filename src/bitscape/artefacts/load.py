@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitscape.artefacts.config import dtype_called
 from bitscape.artefacts.hashing import json_sha256, verify
 from bitscape.artefacts.layout import CONFIG, FORMAT_VERSION, RECIPE, REPORT, TOKENIZER, WEIGHTS
 from bitscape.artefacts.schemes import site_schemes
 from bitscape.artefacts.sites import restore_site
-from bitscape.artefacts.tensors import read_tensors
+from bitscape.artefacts.tensors import fill, read_tensors
 from bitscape.models import assemble
 from bitscape.nn import insert, quantized_sites
 from bitscape.structure import Pipeline
@@ -33,8 +33,8 @@ def load(path: Path) -> tuple[Pipeline, dict[str, Any]]:
     pipeline.network.to(dtype_called(config["dtype"]))
     pipeline.tokenizer.to(dtype_called(config["tokenizer_dtype"]))
     quantization = config["quantization_config"]
-    _restore_network(pipeline, quantization, read_tensors(path / WEIGHTS))
-    _fill(pipeline.tokenizer, read_tensors(path / TOKENIZER), path / TOKENIZER)
+    _restore_network(pipeline, quantization, path / WEIGHTS)
+    fill(pipeline.tokenizer, read_tensors(path / TOKENIZER), path / TOKENIZER)
     return pipeline, report
 
 
@@ -73,7 +73,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return recipe
 
 
-def sites_with_tensors(names: list[str], tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+def sites_with_tensors(
+    names: list[str], tensors: dict[str, Tensor]
+) -> dict[str, dict[str, Tensor]]:
     """The tensors of each site, without its name; they are taken out of `tensors`."""
     found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     for key in list(tensors):
@@ -83,10 +85,8 @@ def sites_with_tensors(names: list[str], tensors: dict[str, Tensor]) -> dict[str
     return found
 
 
-def _restore_network(
-    pipeline: Pipeline, quantization: Mapping[str, Any], tensors: dict[str, Tensor]
-) -> None:
-    network = pipeline.network
+def _restore_network(pipeline: Pipeline, quantization: Mapping[str, Any], weights: Path) -> None:
+    network, tensors = pipeline.network, read_tensors(weights)
     schemes = site_schemes(quantization["config_groups"])
     declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
     insert(network, declared, pipeline.clocks)
@@ -96,20 +96,7 @@ def _restore_network(
         rotation = quantization["rotations"].get(name, 0)
         restore_site(site, stored[name], schemes[name], rotation)
     inside = tuple(f"{name}." for name in sites)
-    _fill(network, tensors, pipeline.name, inside)
-
-
-def _fill(
-    network: nn.Module, tensors: Mapping[str, Tensor], source: object, skip: tuple[str, ...] = ()
-) -> None:
-    """Copy `tensors` into the network, in place; every one must have its place and its shape."""
-    state = {n: t for n, t in network.state_dict().items() if not n.startswith(skip)}
-    wrong = sorted(state.keys() ^ tensors.keys())
-    wrong += [n for n in state.keys() & tensors.keys() if state[n].shape != tensors[n].shape]
-    if wrong:
-        raise ValueError(f"the weights of {source} do not fit its configuration at {wrong[0]}")
-    for name, tensor in state.items():
-        tensor.copy_(tensors[name])
+    fill(network, tensors, weights, inside)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ are both six-bit floats.
 
 from typing import Any
 
-from bitscape.formats import Float, SiteScheme, TensorScheme, parse_tensor_scheme
+from bitscape.formats import FULL_BITS, Float, SiteScheme, TensorScheme, parse_tensor_scheme
 
 
 def config_groups(schemes: dict[str, SiteScheme]) -> dict[str, Any]:
@@ -34,9 +34,8 @@ def site_schemes(groups: dict[str, Any]) -> dict[str, SiteScheme]:
 
 
 def scheme_text(scheme: SiteScheme) -> str:
-    """Both tensor schemes in one word: "int4@g64" alone, or with " x " and the activation's."""
-    weight = "16 bits" if scheme.weight is None else str(scheme.weight)
-    return weight if scheme.activation is None else f"{weight} x {scheme.activation}"
+    """Weight x activation, as `nn.footprint` writes it: "int4@g64 x int8@token,dynamic"."""
+    return f"{scheme.weight or FULL_BITS} x {scheme.activation or FULL_BITS}"
 
 
 def _to_config(scheme: TensorScheme | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bitscape.artefacts.tensors import narrow
 from bitscape.artefacts.weights import CODES, coded_from_tensors, coded_to_tensors
 from bitscape.formats import SiteScheme
-from bitscape.nn import QuantAttend, QuantLinear, Quantized
+from bitscape.nn import QuantAttend, Quantized, QuantLinear
 
 # Buffers that exist in every normal form with a weight, and those of linear layers alone.
 _SHARED = {"shift": "prologue_shift", "scale": "prologue_scale"}

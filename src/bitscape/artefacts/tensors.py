@@ -1,12 +1,13 @@
 """Reading and writing safetensors with errors that name the file, and storing floats narrowly."""
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -29,6 +30,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} is not a whole safetensors file ({error}): copy or download it again"
         ) from error
+
+
+def fill(
+    network: nn.Module, tensors: Mapping[str, Tensor], source: object, skip: tuple[str, ...] = ()
+) -> None:
+    """Copy `tensors` into the network, in place, but for the state under the prefixes in `skip`.
+
+    ValueError unless every tensor has its place and its shape.
+    """
+    state = {n: t for n, t in network.state_dict().items() if not n.startswith(skip)}
+    wrong = sorted(state.keys() ^ tensors.keys())
+    wrong += [n for n in state if n in tensors and state[n].shape != tensors[n].shape]
+    if wrong:
+        raise ValueError(f"{source} does not hold the weights of this network: {wrong[0]} differs")
+    for name, tensor in state.items():
+        tensor.copy_(tensors[name])
 
 
 def narrow(tensor: Tensor) -> Tensor:
