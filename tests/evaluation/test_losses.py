@@ -42,3 +42,10 @@ def test_the_standard_error_is_that_of_independent_values() -> None:
 def test_losses_of_different_counts_do_not_pair_up() -> None:
     with pytest.raises(ValueError, match="3 and 4 losses"):
         paired(torch.zeros(3), torch.zeros(4))
+
+
+def test_a_broken_model_is_named(family, protocol) -> None:
+    pipeline = family()
+    next(pipeline.network.parameters()).data.fill_(torch.nan)
+    with pytest.raises(ValueError, match=rf"{pipeline.name[:6]}.* on image 0 is nan"):
+        teacher_forced_losses(pipeline, protocol.draw, 4)

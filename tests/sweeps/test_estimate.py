@@ -1,8 +1,8 @@
-from bitscape.sweeps import estimate, sweep
+from bitscape.sweeps import estimate_cells, run_cells
 
 
 def test_without_records_the_seconds_come_from_probes(cells, runner, tmp_path) -> None:
-    found = estimate(cells, runner, tmp_path / "new")
+    found = estimate_cells(cells, runner, tmp_path / "new")
     assert (found.cells, found.finished, found.basis) == (8, 0, "probes")
     assert found.seconds == 80
     assert found.disk_bytes == 2 * 1000
@@ -12,13 +12,13 @@ def test_without_records_the_seconds_come_from_probes(cells, runner, tmp_path) -
 
 
 def test_records_of_the_same_model_replace_probes(cells, runner, tmp_path) -> None:
-    sweep(cells[:1], runner, tmp_path)
-    found = estimate(cells, runner, tmp_path)
+    run_cells(cells[:1], runner, tmp_path)
+    found = estimate_cells(cells, runner, tmp_path)
     assert (found.finished, found.basis) == (1, "both")
     assert found.seconds == 3 * 2.0 + 4 * 10.0
 
 
 def test_a_finished_sweep_costs_nothing(cells, runner, tmp_path) -> None:
-    sweep(cells, runner, tmp_path)
-    found = estimate(cells, runner, tmp_path)
+    run_cells(cells, runner, tmp_path)
+    found = estimate_cells(cells, runner, tmp_path)
     assert (found.seconds, found.disk_bytes, found.basis) == (0, 0, "nothing to do")

@@ -17,6 +17,7 @@ from bitscape.evaluation.protocol import (
     Report,
     Settings,
     balanced_labels,
+    silent,
 )
 from bitscape.evaluation.reference import Reference, as_bytes, real_reference
 from bitscape.evaluation.similarity import psnr, squared_error, ssim
@@ -51,6 +52,7 @@ __all__ = [
     "reconstruction_floor",
     "sample_folder",
     "sampler_fingerprint",
+    "silent",
     "squared_error",
     "ssim",
     "statistics",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -24,6 +25,11 @@ from bitscape.evaluation.protocol import (
 from bitscape.evaluation.reference import protocol_identity, real_reference
 from bitscape.evaluation.storage import read_tensors, write_tensors
 from bitscape.structure import Pipeline
+
+# Null without a partner, and the last two for families without tokens.
+_NOTHING_TO_COMPARE = MappingProxyType(
+    dict.fromkeys(("psnr", "ssim", "identical_images", "token_agreement", "kl"))
+)
 
 
 def evaluate(
@@ -49,17 +55,20 @@ def evaluate(
     with _folder(workspace) as folder:
         bench = _Bench(protocol, settings, folder, report)
         ours = bench.measure(pipeline)
-        theirs = bench.measure(full_precision) if full_precision else ours
-        result = _header(pipeline, protocol, settings)
-        result |= _alone(ours, settings, theirs if full_precision else None)
-        result |= _loss(pipeline, ours, theirs if full_precision else None)
-        result |= bench.compare(pipeline, full_precision, ours, theirs)
-        result["full_precision"] = {
-            "model": (full_precision or pipeline).name,
-            **_alone(theirs, settings, None),
-            **_loss(pipeline, theirs, None),
+        theirs, compared = None, {}
+        if full_precision is not None:
+            theirs = bench.measure(full_precision)
+            compared = bench.compare(pipeline, ours, full_precision, theirs)
+        return {
+            **_header(pipeline, protocol, settings),
+            **_alone(pipeline, ours, theirs),
+            **_NOTHING_TO_COMPARE,
+            **compared,
+            "full_precision": {
+                "model": (full_precision or pipeline).name,
+                **_alone(pipeline, theirs or ours),
+            },
         }
-        return result
 
 
 def sample_folder(pipeline: Pipeline, settings: Settings, workspace: Path) -> Path:
@@ -125,18 +134,11 @@ class _Bench:
         return read_tensors(path)["losses"]
 
     def compare(
-        self,
-        pipeline: Pipeline,
-        full_precision: Pipeline | None,
-        ours: _Measured,
-        theirs: _Measured,
+        self, pipeline: Pipeline, ours: _Measured, full_precision: Pipeline, theirs: _Measured
     ) -> dict[str, Any]:
-        """What exists only beside full precision; null without it or for continuous families."""
-        absent = dict.fromkeys(("psnr", "ssim", "identical_images", "token_agreement", "kl"))
-        if full_precision is None:
-            return absent
+        """What exists only beside full precision."""
         alike = [similarity(a, b) for a, b in zip(ours.runs, theirs.runs, strict=True)]
-        result = absent | over_seeds(alike, self.settings.n)
+        result = over_seeds(alike, self.settings.n)
         if pipeline.adapter.discrete:
             result |= self.agree(pipeline, full_precision)
         return result
@@ -165,16 +167,15 @@ def _header(pipeline: Pipeline, protocol: EvaluationProtocol, settings: Settings
     }
 
 
-def _alone(ours: _Measured, settings: Settings, full_precision: _Measured | None) -> dict[str, Any]:
-    theirs = full_precision.numbers if full_precision else None
-    return over_seeds(ours.numbers, settings.n, theirs)
-
-
-def _loss(pipeline: Pipeline, ours: _Measured, full_precision: _Measured | None) -> dict[str, Any]:
-    entry = {**estimate(ours.losses)._asdict(), "n": len(ours.losses)}
+def _alone(
+    pipeline: Pipeline, ours: _Measured, full_precision: _Measured | None = None
+) -> dict[str, Any]:
+    """Quality over the seeds and the loss, with differences where full precision is given."""
+    loss = {**estimate(ours.losses)._asdict(), "n": len(ours.losses)}
     if full_precision is not None:
-        entry["difference"] = paired(ours.losses, full_precision.losses)._asdict()
-    return {pipeline.adapter.loss_name: entry}
+        loss["difference"] = paired(ours.losses, full_precision.losses)._asdict()
+    numbers = full_precision.numbers if full_precision else None
+    return over_seeds(ours.numbers, len(ours.runs[0]), numbers) | {pipeline.adapter.loss_name: loss}
 
 
 def _check_comparable(pipeline: Pipeline, full_precision: Pipeline) -> None:

@@ -37,7 +37,7 @@ def teacher_forced_losses(
     """The family's training loss on each of `count` real images, in float64.
 
     Image i meets the noise (or diffusion step) of `(seed, i)` whatever the model: losses of two
-    models pair up row by row.
+    models pair up row by row. ValueError when one is not finite.
     """
     result = []
     for part in ranges(count, batch):
@@ -48,7 +48,14 @@ def teacher_forced_losses(
         report(f"{pipeline.adapter.loss_name} of {pipeline.name}", part.stop, count)
     for clock in pipeline.clocks.values():
         clock.unset()
-    return torch.cat(result)
+    losses = torch.cat(result)
+    broken = (~losses.isfinite()).nonzero()
+    if len(broken):
+        raise ValueError(
+            f"the {pipeline.adapter.loss_name} of {pipeline.name} on image {int(broken[0])} is "
+            f"{float(losses[broken[0]])}: its weights or scales are broken, quantize it again"
+        )
+    return losses
 
 
 def estimate(values: PerImage) -> Estimate:

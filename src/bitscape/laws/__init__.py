@@ -9,6 +9,7 @@ from bitscape.laws.records import (
     latest,
     load,
     repair,
+    to_line,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "latest",
     "load",
     "repair",
+    "to_line",
 ]

@@ -96,18 +96,23 @@ def append(path: Path, record: RunRecord) -> None:
 
     One process writes a file at a time; a sweep holds a lock for that.
     """
-    # Not `model_dump_json`: it would write NaN as null, and a broken number would look absent.
-    line = json.dumps(record.model_dump(), allow_nan=False, ensure_ascii=False) + "\n"
+    line = to_line(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists()
     if not new:
         repair(path)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     with open(handle, "wb", buffering=0) as file:  # noqa: PTH123 - opens a descriptor, not a path
-        file.write(line.encode())
+        file.write(line)
         os.fsync(handle)
     if new:
         _sync_folder(path.parent)
+
+
+def to_line(record: RunRecord) -> bytes:
+    """`record` as its line of a file; ValueError for a number that is not finite."""
+    # Not `model_dump_json`: it would write NaN as null, and a broken number would look absent.
+    return (json.dumps(record.model_dump(), allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
 def load(path: Path) -> list[RunRecord]:

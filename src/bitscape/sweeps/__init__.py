@@ -1,10 +1,10 @@
 """Grids of runs: each cell once, resumable at any moment, one record a cell."""
 
-from bitscape.sweeps.estimate import Estimate, estimate
+from bitscape.sweeps.estimate import Estimate, estimate_cells
 from bitscape.sweeps.executor import EXECUTORS, Executor, LocalExecutor, find_executor
 from bitscape.sweeps.grid import FULL_PRECISION, Cell, Evaluation, Grid, read_grid
 from bitscape.sweeps.runner import Attempt, Cost, Runner, failed
-from bitscape.sweeps.sweep import RECORDS, Progress, pending, sweep
+from bitscape.sweeps.session import RECORDS, Progress, Watch, pending, run_cells
 
 __all__ = [
     "EXECUTORS",
@@ -20,10 +20,11 @@ __all__ = [
     "LocalExecutor",
     "Progress",
     "Runner",
-    "estimate",
+    "Watch",
+    "estimate_cells",
     "failed",
     "find_executor",
     "pending",
     "read_grid",
-    "sweep",
+    "run_cells",
 ]

@@ -8,7 +8,7 @@ from typing import Literal
 from bitscape.laws import RunRecord, latest, load
 from bitscape.sweeps.grid import Cell
 from bitscape.sweeps.runner import Cost, Runner
-from bitscape.sweeps.sweep import RECORDS, pending
+from bitscape.sweeps.session import RECORDS, pending
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Estimate:
     basis: Literal["records", "probes", "both", "nothing to do"]
 
 
-def estimate(
+def estimate_cells(
     cells: Sequence[Cell], runner: Runner, out: Path, *, retry_failed: bool = False
 ) -> Estimate:
     """Time, disk and peak memory of the cells that `out` does not hold yet; writes nothing there.

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from bitscape.laws import RunRecord
 from bitscape.sweeps.grid import Cell
 
-Attempt = Callable[[Cell], RunRecord]
+RunCell = Callable[[Cell], RunRecord]
 """Runs one cell and never raises for the cell's own failure; can be sent to another process."""
 
 
@@ -19,7 +19,7 @@ class Executor(Protocol):
     executor needs no shared log.
     """
 
-    def run(self, attempt: Attempt, cells: Sequence[Cell]) -> Iterator[RunRecord]:
+    def run(self, attempt: RunCell, cells: Sequence[Cell]) -> Iterator[RunRecord]:
         """The record of each cell, as soon as it exists."""
         ...
 
@@ -27,7 +27,7 @@ class Executor(Protocol):
 class LocalExecutor:
     """One cell after the other, in this process."""
 
-    def run(self, attempt: Attempt, cells: Sequence[Cell]) -> Iterator[RunRecord]:
+    def run(self, attempt: RunCell, cells: Sequence[Cell]) -> Iterator[RunRecord]:
         """The records in the order of the cells; nothing is computed ahead of the reader."""
         for cell in cells:
             yield attempt(cell)

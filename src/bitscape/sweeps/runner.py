@@ -2,9 +2,9 @@
 
 import time
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from bitscape.laws import RunRecord
+from bitscape.laws import RunRecord, to_line
 from bitscape.sweeps.grid import Cell
 from bitscape.sweeps.provenance import (
     commit,
@@ -50,26 +50,31 @@ class Attempt:
         start = time.perf_counter()
         reset_peaks()
         try:
-            return self.runner.run(cell)
+            record = self.runner.run(cell)
+            to_line(record)  # a record that cannot be written is a failure of its cell too
+            return record
         except Exception as error:  # any failure of a cell is a result of the sweep
             return failed(cell, error, time.perf_counter() - start)
 
 
 def failed(cell: Cell, error: Exception, seconds: float) -> RunRecord:
     """The record of a cell that raised `error`, with its reason in one line."""
-    return RunRecord(
-        key=cell.key,
-        model=cell.model,
-        recipe=cell.recipe,
-        seed=cell.seed,
-        evaluation=cell.evaluation.model_dump(mode="json"),
-        status="failed",
-        reason=" ".join(f"{type(error).__name__}: {error}".split()),
-        seconds=seconds,
-        peak_memory_bytes=peak_memory(),
-        peak_device_bytes=peak_device_memory(),
-        version=version(),
-        commit=commit(),
-        machine=machine(),
-        created=now(),
-    )
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return RunRecord(status="failed", reason=reason, seconds=seconds, **circumstances(cell))
+
+
+def circumstances(cell: Cell) -> dict[str, Any]:
+    """The fields of a record that do not depend on how the cell ended."""
+    return {
+        "key": cell.key,
+        "model": cell.model,
+        "recipe": cell.recipe,
+        "seed": cell.seed,
+        "evaluation": cell.evaluation.model_dump(mode="json"),
+        "peak_memory_bytes": peak_memory(),
+        "peak_device_bytes": peak_device_memory(),
+        "version": version(),
+        "commit": commit(),
+        "machine": machine(),
+        "created": now(),
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bitscape.laws import load
-from bitscape.sweeps import RECORDS, sweep
+from bitscape.sweeps import RECORDS, run_cells
 
 
 class Killed(BaseException):
@@ -16,8 +16,8 @@ class Killed(BaseException):
 
 
 def test_every_cell_runs_once(cells, runner, tmp_path) -> None:
-    records = sweep(cells, runner, tmp_path)
-    again = sweep(cells, runner, tmp_path)
+    records = run_cells(cells, runner, tmp_path)
+    again = run_cells(cells, runner, tmp_path)
     assert runner.ran == [cell.key for cell in cells]
     assert again == records == load(tmp_path / RECORDS)
 
@@ -32,18 +32,18 @@ def test_a_killed_sweep_continues_with_the_cell_it_was_in(
 
     runner.before = kill
     with pytest.raises(Killed):
-        sweep(cells, runner, tmp_path)
+        run_cells(cells, runner, tmp_path)
     runner.before = lambda cell: None
-    sweep(cells, runner, tmp_path)
+    run_cells(cells, runner, tmp_path)
     assert runner.ran == [cell.key for cell in cells]
 
 
 def test_a_torn_last_line_is_run_again(cells, runner, tmp_path) -> None:
-    records = sweep(cells, runner, tmp_path)
+    records = run_cells(cells, runner, tmp_path)
     path = tmp_path / RECORDS
     path.write_bytes(path.read_bytes()[:-20])
     runner.ran.clear()
-    assert sweep(cells, runner, tmp_path) == records
+    assert run_cells(cells, runner, tmp_path) == records
     assert runner.ran == [cells[-1].key]
     assert load(path) == records
 
@@ -52,28 +52,44 @@ def test_a_failed_cell_is_recorded_with_its_reason_and_the_rest_runs(
     cells, runner, tmp_path
 ) -> None:
     runner.broken = frozenset("a")
-    records = sweep(cells, runner, tmp_path)
+    records = run_cells(cells, runner, tmp_path)
     assert [record.status for record in records] == ["failed"] * 4 + ["done"] * 4
     assert records[0].reason == "ValueError: no model 'a': choose another"
     runner.ran.clear()
-    sweep(cells, runner, tmp_path)
+    run_cells(cells, runner, tmp_path)
     assert runner.ran == []
+
+
+def test_a_record_that_json_cannot_hold_fails_its_cell_only(
+    cells, runner, tmp_path, monkeypatch
+) -> None:
+    whole = type(runner).run
+
+    def broken(self, cell):
+        record = whole(self, cell)
+        if cell == cells[0]:
+            record.quality.metrics["nll"] = float("nan")
+        return record
+
+    monkeypatch.setattr(type(runner), "run", broken)
+    records = run_cells(cells, runner, tmp_path)
+    assert [record.status for record in records] == ["failed"] + ["done"] * 7
 
 
 def test_failed_cells_are_retried_when_asked(cells, runner, tmp_path) -> None:
     runner.broken = frozenset("a")
-    sweep(cells, runner, tmp_path)
+    run_cells(cells, runner, tmp_path)
     runner.broken = frozenset()
-    records = sweep(cells, runner, tmp_path, retry_failed=True)
+    records = run_cells(cells, runner, tmp_path, retry_failed=True)
     assert all(record.status == "done" for record in records)
     assert len(load(tmp_path / RECORDS)) == 12
 
 
 def test_progress_counts_over_the_grid_and_foresees_the_end(cells, runner, tmp_path) -> None:
-    sweep(cells[:2], runner, tmp_path)
+    run_cells(cells[:2], runner, tmp_path)
     seen = []
     runner.before = lambda cell: time.sleep(0.01)
-    sweep(cells, runner, tmp_path, watch=seen.append)
+    run_cells(cells, runner, tmp_path, watch=seen.append)
     assert [state.done for state in seen] == [2, 3, 4, 5, 6, 7, 8]
     assert {state.total for state in seen} == {8}
     assert seen[0].remaining_seconds is None
@@ -84,15 +100,15 @@ def test_progress_counts_over_the_grid_and_foresees_the_end(cells, runner, tmp_p
 def test_two_sweeps_do_not_share_a_folder(cells, runner, tmp_path) -> None:
     def second(cell) -> None:
         with pytest.raises(ValueError, match="another sweep is writing"):
-            sweep(cells, type(runner)(), tmp_path)
+            run_cells(cells, type(runner)(), tmp_path)
 
     runner.before = second
-    assert len(sweep(cells, runner, tmp_path)) == 8
+    assert len(run_cells(cells, runner, tmp_path)) == 8
 
 
 def test_an_unknown_executor_is_refused(cells, runner, tmp_path) -> None:
     with pytest.raises(ValueError, match="no executor 'ray': choose one of local"):
-        sweep(cells, runner, tmp_path, executor="ray")
+        run_cells(cells, runner, tmp_path, executor="ray")
 
 
 SCRIPT = """
@@ -100,9 +116,9 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from conftest import ToyRunner
-from bitscape.sweeps import Grid, sweep
+from bitscape.sweeps import Grid, run_cells
 cells = Grid(models=("a", "b"), recipes=("x", "y"), seeds=(0, 1)).cells(Path())
-sweep(cells, ToyRunner(before=lambda cell: time.sleep(0.2)), Path(sys.argv[1]))
+run_cells(cells, ToyRunner(before=lambda cell: time.sleep(0.2)), Path(sys.argv[1]))
 """
 
 
@@ -116,5 +132,5 @@ def test_a_process_killed_by_the_system_loses_no_finished_cell(cells, runner, tm
     process.wait()
     kept = len(load(path))
     assert 3 <= kept < 8
-    sweep(cells, runner, tmp_path)
+    run_cells(cells, runner, tmp_path)
     assert runner.ran == [cell.key for cell in cells[kept:]]
