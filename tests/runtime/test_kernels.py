@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -180,6 +182,16 @@ def test_missing_instructions_are_a_reason() -> None:
     none = Capabilities(vnni=False, bf16=False)
     assert "VNNI" in str(KERNELS["int8-w8a8-dynamic"].supports(make("W8A8")[0], none))
     assert "bfloat16" in str(KERNELS["bf16-unpack"].supports(make("W4A16")[0], none))
+
+
+@pytest.mark.parametrize(("kernel", "text"), [*CASES[:2], CASES[3], CASES[-1]])
+def test_packed_layer_can_be_copied(kernel: str, text: str) -> None:
+    layer, clock = make(text)
+    runnable(kernel, layer)
+    clock.set(torch.zeros(1, 1, dtype=torch.int64))
+    x = torch.randn(2, 5, 128)
+    module = KERNELS[kernel].build(layer)
+    assert torch.equal(copy.deepcopy(module)(x), module(x))
 
 
 def test_layer_is_whole_after_building() -> None:

@@ -3,6 +3,9 @@
 y = s_x s_w (sum_k q_x q_w - z_x sum_k q_w) + bias
 """
 
+import copy
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -46,6 +49,13 @@ class OnednnLinear(nn.Module):
         fused = x.dtype if x.dtype == torch.bfloat16 else torch.float32
         y = self._multiply(rounded.codes, scale, int(zero), self.bias, fused)
         return y.to(x.dtype).view(*x.shape[:-1], -1)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "OnednnLinear":
+        # oneDNN's layout is opaque and cannot be copied; nothing writes to it, so copies share it.
+        memo[id(self.packed)] = self.packed
+        twin = copy.copy(self)
+        twin.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return twin
 
     def _by_row(self, rounded: Rounded, scale: Tensor) -> Tensor:
         y = self._multiply(rounded.codes, 1.0, _MIDDLE, None, torch.float32)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Heads = Float[Tensor, "batch head token channel"]
+Kept = Float[Tensor, "batch head kept channel"]
 
 
 class Cache:
@@ -17,7 +18,7 @@ class Cache:
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
 
-    def append(self, k: Heads, v: Heads) -> tuple[Heads, Heads]:
+    def append(self, k: Heads, v: Heads) -> tuple[Kept, Kept]:
         """All keys and values so far, `k` and `v` included; ValueError when they do not fit."""
         stop = self.length + k.shape[2]
         if stop > self.capacity:
