@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bitscape.api import Model, evaluate, load, quantize
-from bitscape.artefacts import REPORT, WEIGHTS
+from bitscape.artefacts import is_artefact
+from bitscape.artefacts.layout import WEIGHTS
 from bitscape.evaluation import Settings
 from bitscape.reports.committed import Committed
 from bitscape.reports.results import FULL_PRECISION, Difference, Panel, Row, Setting
@@ -52,7 +53,7 @@ def measure_panel(
 
 def stored(full: Model, setting: Setting, artefact: Path, seed: int) -> Model:
     """`full` in the given setting, written to `artefact` in place of an artefact that is there."""
-    if (artefact / REPORT).exists():
+    if is_artefact(artefact):
         shutil.rmtree(artefact)
     if setting.recipe == FULL_PRECISION:
         full.save(artefact)
