@@ -24,12 +24,12 @@ class Grid:
             )
 
 
-def quantize(x: Float[Tensor, "*view"], grid: Grid, fmt: Format) -> Float[Tensor, "*view"]:
+def quantize(x: Float[Tensor, "*#view"], grid: Grid, fmt: Format) -> Float[Tensor, "*view"]:
     """The values of `fmt` nearest to x / scale + zero, saturated."""
     return fmt.round(_place(x, grid.scale, grid.zero))
 
 
-def dequantize(q: Float[Tensor, "*view"], grid: Grid) -> Float[Tensor, "*view"]:
+def dequantize(q: Float[Tensor, "*#view"], grid: Grid) -> Float[Tensor, "*view"]:
     """scale (q - zero)."""
     return _restore(q, grid.scale, grid.zero)
 
@@ -66,8 +66,10 @@ def straight_through(u: Float[Tensor, "*view"], fmt: Format) -> Float[Tensor, "*
     rounded = fmt.round(u.detach())
     if not (torch.is_grad_enabled() and u.requires_grad):
         return rounded
+    # The extremes of a min-max range land on the bounds up to a rounding error: they are inside.
+    slack = 4 * torch.finfo(u.dtype).eps * fmt.largest
+    inside = (u >= fmt.lowest - slack) & (u <= fmt.highest + slack)
     # u - u is exactly zero, so the forward value is the rounded one to the last bit.
-    inside = (u >= fmt.lowest) & (u <= fmt.highest)
     return rounded + inside * (u - u.detach())
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from bitscape.formats import Format
 from bitscape.quantizers.affine import Grid, dequantize, quantize
 
-RangeRule = Callable[[Float[Tensor, "*view group size"], Format, bool], Grid]
+RangeRule = Callable[[Float[Tensor, "*view size"], Format, bool], Grid]
 
 _CHUNK = 1 << 20
 
@@ -32,7 +32,7 @@ def bounds_grid(
     return Grid(scale, (-low / scale).round().clamp(fmt.lowest, fmt.highest))
 
 
-def minmax(x: Float[Tensor, "*view group size"], fmt: Format, symmetric: bool) -> Grid:
+def minmax(x: Float[Tensor, "*view size"], fmt: Format, symmetric: bool) -> Grid:
     """The grid that reaches the extremes of each group."""
     _check_finite(x)
     low, high = x.aminmax(dim=-1, keepdim=True)
@@ -48,7 +48,7 @@ def percentile(p: float) -> RangeRule:
     if not 50.0 < p <= 100.0:
         raise ValueError(f"a percentile range needs a percentage in (50, 100], got {p}")
 
-    def rule(x: Float[Tensor, "*view group size"], fmt: Format, symmetric: bool) -> Grid:
+    def rule(x: Float[Tensor, "*view size"], fmt: Format, symmetric: bool) -> Grid:
         _check_finite(x)
         y = x.float().abs() if symmetric else x.float()
         outside = int(y.shape[-1] * (1 - p / 100) / (1 if symmetric else 2))
@@ -72,7 +72,7 @@ def mse(steps: int = 80, norm: float = 2.0) -> RangeRule:
     if not 1 <= steps <= 100:
         raise ValueError(f"an mse range tries 1 to 100 candidates, got {steps}")
 
-    def rule(x: Float[Tensor, "*view group size"], fmt: Format, symmetric: bool) -> Grid:
+    def rule(x: Float[Tensor, "*view size"], fmt: Format, symmetric: bool) -> Grid:
         _check_finite(x)
         rows = x.reshape(-1, x.shape[-1]).float()
         shrink = 1 - 0.01 * torch.arange(steps, device=x.device)
