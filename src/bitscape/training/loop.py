@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 
 class Task(Protocol):
@@ -81,7 +81,7 @@ def train(
 ) -> nn.Module:
     """The averaged weights of `task.module` after `plan.steps` steps, resuming from `run`."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    averaged = AveragedModel(task.module, multi_avg_fn=get_ema_multi_avg_fn(plan.average))
+    averaged = AveragedModel(task.module, multi_avg_fn=_moving_average(plan.average))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_rate"] = group["lr"]
@@ -105,6 +105,21 @@ def train(
                 saved = time.monotonic()
     result: nn.Module = averaged.module
     return result
+
+
+def _moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """The exponential moving average, its decay rising as (1 + n) / (10 + n) up to `decay`.
+
+    With a constant decay the initial weights would still weigh a third after 1 / (1 - decay) steps.
+    """
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], currents: list[Tensor], count: Tensor | int) -> None:
+        kept = min(decay, (1 + float(count)) / (10 + float(count)))
+        for average, current in zip(averages, currents, strict=True):
+            average.lerp_(current, 1 - kept)
+
+    return update
 
 
 def _step(

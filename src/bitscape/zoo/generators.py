@@ -1,0 +1,136 @@
+"""Training the zoo's VAR and DiT on images that the shared tokenizer has encoded once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bitscape.models import DiT, DiTAdapter, MultiScaleTokenizer, VAR, VARAdapter
+from bitscape.structure import Lesson
+from bitscape.zoo import shapes
+
+CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokens, standardised latents and labels of one stretch of the data set, on disk."""
+
+    tokens: NDArray[np.int16]
+    latents: NDArray[np.float16]
+    labels: NDArray[np.int8]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Encoded":
+        """The arrays of `folder`, mapped from disk."""
+        names = ("tokens", "latents", "labels")
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@torch.no_grad()
+def encode(tokenizer: MultiScaleTokenizer, seed: int, count: int, folder: Path) -> Encoded:
+    """Encode `count` images of the set `seed` into `folder`, continuing where a run stopped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "done.txt"
+    start = int(done.read_text()) if done.exists() else 0
+    shapes_of = {
+        "tokens": ((count, sum(p * p for p in tokenizer.quantizer.patch_nums)), np.int16),
+        "latents": ((count, len(tokenizer.latent_shift), *[tokenizer.quantizer.side] * 2), np.float16),
+        "labels": ((count,), np.int8),
+    }
+    arrays = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", "r+" if start else "w+", dtype=dtype, shape=shape
+        )
+        for name, (shape, dtype) in shapes_of.items()
+    }
+    for first in range(start, count, CHUNK):
+        batch = shapes.draw(seed, first, min(CHUNK, count - first))
+        rows = slice(first, first + len(batch.labels))
+        f = tokenizer.features(batch.images)
+        shift, scale = tokenizer.latent_shift, tokenizer.latent_scale
+        arrays["tokens"][rows] = torch.cat(tokenizer.quantizer.encode(f)[0], dim=1).numpy()
+        arrays["latents"][rows] = ((f - shift[:, None, None]) / scale[:, None, None]).numpy()
+        arrays["labels"][rows] = batch.labels.numpy()
+        if (first // CHUNK) % 50 == 49:
+            for array in arrays.values():
+                array.flush()
+            done.write_text(str(rows.stop))
+    done.write_text(str(count))
+    return Encoded.open(folder)
+
+
+@dataclass
+class NextScale:
+    """Predict each scale's tokens from the coarser ones; labels are dropped for guidance."""
+
+    module: VAR
+    adapter: VARAdapter
+    data: Encoded
+    seed: int
+    batch: int
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Mean negative log-likelihood of one batch, nats a token."""
+        rows = _rows(len(self.data), self.batch, step)
+        drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        labels = _dropped(self.data.labels[rows], self.module.config, drawn)
+        flat = torch.from_numpy(self.data.tokens[rows].astype(np.int64))
+        tokens = flat.split([pn * pn for pn in self.module.config.patch_nums], dim=1)
+        return {"loss": _loss(self.module, self.adapter, self.adapter.token_lesson(tokens, labels))}
+
+
+@dataclass
+class Denoising:
+    """Predict the noise of noised latents; labels are dropped for guidance."""
+
+    module: DiT
+    adapter: DiTAdapter
+    data: Encoded
+    seed: int
+    batch: int
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Mean squared error of the noise over one batch."""
+        rows = _rows(len(self.data), self.batch, step)
+        drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        labels = _dropped(self.data.labels[rows], self.module.config, drawn)
+        latents = torch.from_numpy(self.data.latents[rows].astype(np.float32))
+        times = self.adapter.diffusion.timesteps
+        # Stratified timesteps: one from each of `batch` equal spans, which halves the loss's noise.
+        spans = torch.arange(self.batch) + torch.rand(self.batch, generator=drawn)
+        t = (spans * times / self.batch).long().clamp_max(times - 1)
+        noise = torch.randn(latents.shape, generator=drawn)
+        return {
+            "loss": _loss(
+                self.module, self.adapter, self.adapter.noise_lesson(latents, labels, t, noise)
+            )
+        }
+
+
+def block_matrices(module: nn.Module) -> list[nn.Parameter]:
+    """The weights of the transformer blocks' linears, which Muon trains."""
+    blocks = module.get_submodule("blocks")
+    return [p for p in blocks.parameters() if p.ndim == 2]
+
+
+def _loss(module: nn.Module, adapter: VARAdapter | DiTAdapter, lesson: Lesson) -> Tensor:
+    return adapter.loss(module(*lesson.call.args), lesson.target).mean()
+
+
+def _rows(count: int, batch: int, step: int) -> NDArray[np.int64] | Sequence[int]:
+    """The rows of one batch: consecutive, starting over when the data are used up."""
+    return (np.arange(batch) + step * batch) % count
+
+
+def _dropped(labels: NDArray[np.int8], config: object, generator: torch.Generator) -> Tensor:
+    result = torch.from_numpy(labels.astype(np.int64))
+    dropped = torch.rand(len(result), generator=generator) < config.label_dropout
+    return torch.where(dropped, config.num_classes, result)

@@ -1,0 +1,76 @@
+"""The zoo's weight files: bf16 safetensors inside the package, one a module."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from bitscape.models import FAMILIES, MultiScaleTokenizer
+from bitscape.structure import Pipeline
+from bitscape.zoo import autoencoder
+from bitscape.zoo.catalogue import DDIM_STEPS, ENTRIES, SAMPLERS, Entry
+from bitscape.zoo.observer import Observer
+from bitscape.zoo.outliers import plant_outliers
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+def save_module(module: nn.Module, path: Path) -> None:
+    """Write the parameters and buffers of `module` to `path` as bf16, in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: tensor.detach().to(torch.bfloat16).contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial)
+    os.replace(partial, path)
+
+
+def load_module(module: nn.Module, path: Path) -> None:
+    """Fill `module` with the weights in `path`; FileNotFoundError names what is missing."""
+    if not path.exists():
+        raise FileNotFoundError(f"the zoo has no trained weights {path.name}")
+    module.load_state_dict(load_file(path))
+
+
+def load_tokenizer(folder: Path = FOLDER) -> MultiScaleTokenizer:
+    """The autoencoder and codebook that all families share."""
+    tokenizer = autoencoder.build()
+    load_module(tokenizer, folder / "autoencoder.safetensors")
+    return tokenizer.eval().requires_grad_(False)
+
+
+def load_observer(folder: Path = FOLDER) -> Observer:
+    """The evaluation network."""
+    result = Observer()
+    load_module(result, folder / "observer.safetensors")
+    return result.eval().requires_grad_(False)
+
+
+def assemble_entry(entry: Entry, tokenizer: MultiScaleTokenizer) -> Pipeline:
+    """An untrained pipeline of a catalogue entry."""
+    result = FAMILIES[entry.family].pipeline(
+        f"zoo:{entry.name}", entry.size, entry.config, tokenizer
+    )
+    result.sampler = dict(SAMPLERS[entry.family])
+    assert entry.family != "dit" or result.adapter.steps == DDIM_STEPS
+    return result
+
+
+def available(folder: Path = FOLDER) -> list[str]:
+    """The names whose weights are in `folder`, in catalogue order."""
+    return [n for n, e in ENTRIES.items() if (folder / f"{e.weights}.safetensors").exists()]
+
+
+def load_pipeline(name: str, folder: Path = FOLDER) -> Pipeline:
+    """The trained pipeline `name`; KeyError for a name the catalogue does not hold."""
+    entry = ENTRIES[name]
+    pipeline = assemble_entry(entry, load_tokenizer(folder))
+    load_module(pipeline.network, folder / f"{entry.weights}.safetensors")
+    pipeline.network.requires_grad_(False)
+    if entry.twin:
+        plant_outliers(pipeline)
+    return pipeline
