@@ -184,6 +184,17 @@ def test_missing_instructions_are_a_reason() -> None:
     assert "bfloat16" in str(KERNELS["bf16-unpack"].supports(make("W4A16")[0], none))
 
 
+@pytest.mark.parametrize(("kernel", "text"), CASES)
+def test_change_of_dtype_rounds_no_scale(kernel: str, text: str) -> None:
+    layer, clock = make(text, bias=False)
+    runnable(kernel, layer)
+    clock.set(torch.zeros(1, 1, dtype=torch.int64))
+    x = torch.randn(2, 5, 128)
+    module = KERNELS[kernel].build(layer)
+    expected = module(x)
+    assert torch.equal(module.bfloat16()(x), expected)
+
+
 @pytest.mark.parametrize(("kernel", "text"), [*CASES[:2], CASES[3], CASES[-1]])
 def test_packed_layer_can_be_copied(kernel: str, text: str) -> None:
     layer, clock = make(text)

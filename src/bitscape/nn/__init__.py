@@ -2,7 +2,7 @@
 
 from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.attend import QuantAttend
-from bitscape.nn.coded import CodedWeight
+from bitscape.nn.coded import CodedWeight, keep_dtype
 from bitscape.nn.conv import QuantConv2d
 from bitscape.nn.footprint import Footprint, SiteFootprint, footprint
 from bitscape.nn.hadamard import (
@@ -27,5 +27,6 @@ __all__ = [
     "hadamard_transform",
     "insert",
     "inverse_hadamard_transform",
+    "keep_dtype",
     "quantized_sites",
 ]

@@ -48,6 +48,8 @@ def keep_dtype(move: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """
 
     def moved(tensor: Tensor) -> Tensor:
-        return move(tensor) if tensor.is_meta else tensor.to(move(tensor.new_empty(0)).device)
+        if tensor.is_meta or not tensor.is_floating_point():
+            return move(tensor)
+        return tensor.to(move(tensor.new_empty(0)).device)
 
     return moved

@@ -6,7 +6,9 @@ shapes stands for a released model's.
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -39,18 +41,21 @@ def time_block(
     *,
     roles: Mapping[str, Role],
     variants: Iterable[str] = VARIANTS,
+    dtype: torch.dtype = torch.bfloat16,
     seconds: float = 2.0,
 ) -> list[BlockLatency]:
     """The latency of `block(*args)` in every variant, measured turn by turn; `block` is unchanged.
 
     `block` is in float32; `roles` names its linear sites. A variant is "fp32", "bf16" or a scheme,
-    which runs in bfloat16 outside its sites. Static ranges are found on `args`.
+    which runs in `dtype` outside its sites. Static ranges are found on `args`.
     """
-    modules = {}
-    kernels = {}
+    modules, kernels, runs = {}, {}, {}
     for variant in variants:
+        outside = _FLOATS.get(variant, dtype)
         modules[variant], kernels[variant] = _variant(block, args, roles, variant)
-    runs = {variant: _runner(module, args, variant) for variant, module in modules.items()}
+        modules[variant].to(outside)
+        cast = [arg.to(outside) for arg in args]
+        runs[variant] = partial(modules[variant], *cast)
     with torch.inference_mode():
         latencies = compare(runs, seconds=seconds)
     return [
@@ -64,16 +69,10 @@ def _variant(
 ) -> tuple[nn.Module, tuple[str, ...]]:
     module = copy.deepcopy(block).eval()
     if variant in _FLOATS:
-        return module.to(_FLOATS[variant]), ()
+        return module, ()
     _round_to_nearest(module, args, roles, variant)
-    choices = pack_network(module.to(torch.bfloat16))
+    choices = pack_network(module)
     return module, tuple(f"{choice.name}: {choice.kernel}" for choice in choices)
-
-
-def _runner(module: nn.Module, args: Sequence[Tensor], variant: str):  # type: ignore[no-untyped-def]
-    dtype = _FLOATS.get(variant, torch.bfloat16)
-    cast = [arg.to(dtype) for arg in args]
-    return lambda: module(*cast)
 
 
 @torch.no_grad()
@@ -107,13 +106,12 @@ def _inputs(
 ) -> dict[str, Tensor]:
     seen: dict[str, Tensor] = {}
 
-    def watch(name: str):  # type: ignore[no-untyped-def]
-        return lambda module, inputs: seen.__setitem__(name, inputs[0])
+    def watch(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen[name] = inputs[0]
 
-    handles = [block.get_submodule(name).register_forward_pre_hook(watch(name)) for name in roles]
-    try:
+    with ExitStack() as stack:
+        for name in roles:
+            module = block.get_submodule(name)
+            stack.enter_context(module.register_forward_pre_hook(partial(watch, name)))
         block(*args)
-    finally:
-        for handle in handles:
-            handle.remove()
     return seen

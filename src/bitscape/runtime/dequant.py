@@ -2,33 +2,45 @@
 
 import copy
 
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from bitscape.nn import QuantLinear
+from bitscape.nn import CodedWeight, QuantLinear
 from bitscape.quantizers import Grid, dequantize_weight
+from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes
 
 
-class DequantLinear(nn.Module):
-    """A layer of any format with its codes resident at their real width; equal bit for bit."""
+class PlaneWeight(Packed):
+    """A coded weight of any format with its codes resident at their real width."""
 
     grid_scale: Tensor
     grid_zero: Tensor | None
 
+    def __init__(self, coded: CodedWeight) -> None:
+        super().__init__()
+        self.scheme = coded.scheme
+        self.planes = BitPlanes(coded.codes, coded.scheme.format.code_bits)
+        self.register_buffer("grid_scale", coded.grid_scale)
+        self.register_buffer("grid_zero", coded.grid_zero)
+
+    def dequantize(self) -> Float32[Tensor, "out in"]:
+        """The real numbers that the codes stand for."""
+        grid = Grid(self.grid_scale, self.grid_zero)
+        return dequantize_weight(self.planes.codes(), grid, self.scheme)
+
+
+class DequantLinear(nn.Module):
+    """A layer of any format, equal to the fake-quantized one bit for bit."""
+
     def __init__(self, layer: QuantLinear) -> None:
         super().__init__()
         assert layer.coded is not None
-        self.scheme = layer.coded.scheme
-        self.planes = BitPlanes(layer.coded.codes, self.scheme.format.code_bits)
-        self.register_buffer("grid_scale", layer.coded.grid_scale)
-        self.register_buffer("grid_zero", layer.coded.grid_zero)
+        self.weight = PlaneWeight(layer.coded)
         # A shallow copy shares every field and leaves the caller's layer whole.
         self.layer = copy.copy(layer)
         self.layer._modules = {**layer._modules, "coded": None}
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """What the layer computes, in the dtype of `x`."""
-        grid = Grid(self.grid_scale, self.grid_zero)
-        weight = dequantize_weight(self.planes.codes(), grid, self.scheme)
-        return self.layer.contract(self.layer.prologue(x), weight)
+        return self.layer.contract(self.layer.prologue(x), self.weight.dequantize())

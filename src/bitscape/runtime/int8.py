@@ -8,17 +8,18 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitscape.formats import Int
 from bitscape.nn import CodedWeight, QuantLinear
+from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes
 from bitscape.runtime.rounding import Rounded, Rounder
 
 _MIDDLE = 128
 
 
-class OnednnLinear(nn.Module):
+class OnednnLinear(Packed):
     """u8 x s8 through oneDNN with weights laid out once; a shared scale and the bias are fused.
 
     Activations are unsigned on purpose: with signed ones oneDNN falls to a reference loop.
@@ -85,7 +86,7 @@ class OnednnLinear(nn.Module):
         return y
 
 
-class UnpackLinear(nn.Module):
+class UnpackLinear(Packed):
     """s8 x s8 with weights that stay in bit planes and are unpacked for every call."""
 
     scale: Tensor

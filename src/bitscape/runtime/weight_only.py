@@ -2,11 +2,12 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from bitscape.formats import Int
 from bitscape.nn import CodedWeight, QuantLinear
+from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes
 from bitscape.runtime.prologue import Prologue
 
@@ -14,7 +15,7 @@ _INT4_GROUPS = (256, 128, 64, 32)
 _INT4_ROWS = 16
 
 
-class UnpackBfloat16Linear(nn.Module):
+class UnpackBfloat16Linear(Packed):
     """Weights in bit planes, unpacked to bfloat16 for every call.
 
     Codes and zero points are exact in bfloat16; the scales are rounded to it.
@@ -51,7 +52,7 @@ class UnpackBfloat16Linear(nn.Module):
         return grouped.mul_(self.scale).view_as(values)
 
 
-class Int4PackLinear(nn.Module):
+class Int4PackLinear(Packed):
     """torch's 4-bit kernel: reads packed weights once, which pays while the rows are few."""
 
     bias: Tensor | None
