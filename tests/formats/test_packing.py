@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bitscape.formats import (
+    Float,
     Int,
     Ternary,
     pack,
@@ -45,6 +46,15 @@ def test_order_is_that_of_compressed_tensors(bits: int, columns: int) -> None:
     expected = theirs.pack_to_int32(signed, bits)
     assert torch.equal(pack(codes, bits), expected)
     assert torch.equal(unpack(expected, bits, columns), codes)
+
+
+def test_float4_and_float6_are_those_of_compressed_tensors() -> None:
+    fp4 = pytest.importorskip("compressed_tensors.compressors.nvfp4.helpers")
+    fp6 = pytest.importorskip("compressed_tensors.compressors.mxfp6.helpers")
+    for fmt, theirs in ((Float(2, 1), fp4.pack_fp4_to_uint8), (Float(2, 3), fp6.pack_fp6_to_uint8)):
+        values = fmt.round(torch.linspace(-8, 8, 192).view(3, 64))
+        values = torch.where(values == 0, 0.0, values)  # they keep the sign of zero, we do not
+        assert torch.equal(pack_codes(fmt.encode(values), fmt).view(torch.uint8), theirs(values))
 
 
 def test_bits_lie_least_significant_first() -> None:

@@ -16,9 +16,11 @@ def test_integers_hold_no_scales() -> None:
 
 
 def test_sizes_belong_to_groups() -> None:
-    for kind, size in (("channel", 4), ("group", None), ("group", 0)):
+    with pytest.raises(ValueError, match="groups only, got 'channel' with 4"):
+        Granularity("channel", 4)
+    for size in (None, 0):
         with pytest.raises(ValueError, match="group"):
-            Granularity(kind, size)
+            Granularity("group", size)
 
 
 def test_groups_that_do_not_divide_name_the_nearest_sizes() -> None:

@@ -155,6 +155,7 @@ def test_percentile_leaves_the_stated_share_outside() -> None:
     fmt, unsigned = Int(8), Int(8, signed=False)
     assert percentile(99.0)(x, fmt, True).scale.item() == pytest.approx(495 / 127)
     assert percentile(99.0)(x, unsigned, False).scale.item() == pytest.approx(989 / 255)
+    assert percentile(99.9)(x, fmt, True).scale.item() == pytest.approx(499 / 127)
     assert torch.equal(percentile(100.0)(x, fmt, True).scale, minmax(x, fmt, True).scale)
 
 

@@ -32,7 +32,8 @@ from bitscape.formats.ternary import Ternary
 
 _FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)")
 _TENSOR = re.compile(
-    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|g[1-9]\d*)(\*(?P<scale>\w+))?(?P<dyn>,dynamic)?"
+    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|g[1-9]\d*)"
+    r"(\*(?P<scale>\w+))?(?P<dynamic>,dynamic)?"
 )
 _WIDTH = r"([1-8]|16|e\dm\d|ternary)"
 _SITE = re.compile(
@@ -106,7 +107,7 @@ def parse_tensor_scheme(text: str) -> TensorScheme:
         number,
         _granularity(match["reach"]),
         symmetric=not (isinstance(number, Int) and not number.signed),
-        dynamic=match["dyn"] is not None,
+        dynamic=match["dynamic"] is not None,
         scale_format=None if scale is None else parse_format(scale),
     )
 

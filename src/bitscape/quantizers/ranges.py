@@ -11,6 +11,7 @@ from bitscape.quantizers.affine import Grid, dequantize, quantize
 
 RangeRule = Callable[[Float[Tensor, "*view size"], Format, bool], Grid]
 
+# Elements times candidates that `mse` evaluates at once: few enough to stay near the cache.
 _CHUNK = 1 << 20
 
 
@@ -51,11 +52,12 @@ def percentile(p: float) -> RangeRule:
     def rule(x: Float[Tensor, "*view size"], fmt: Format, symmetric: bool) -> Grid:
         _check_finite(x)
         y = x.float().abs() if symmetric else x.float()
-        outside = int(y.shape[-1] * (1 - p / 100) / (1 if symmetric else 2))
+        # The small term is for percentages that binary fractions miss: 100 - 99.9 is below 0.1.
+        outside = int(y.shape[-1] * (100 - p) / (100 if symmetric else 200) + 1e-6)
         high = y.kthvalue(y.shape[-1] - outside, dim=-1, keepdim=True).values
         low = y.kthvalue(1 + outside, dim=-1, keepdim=True).values
         least, most = y.aminmax(dim=-1, keepdim=True)
-        empty = (low >= 0) & (high <= 0) if not symmetric else high == 0
+        empty = (high == 0) if symmetric else (low == 0) & (high == 0)
         return bounds_grid(
             torch.where(empty, least, low), torch.where(empty, most, high), fmt, symmetric
         )
@@ -66,8 +68,8 @@ def percentile(p: float) -> RangeRule:
 def mse(steps: int = 80, norm: float = 2.0) -> RangeRule:
     """The rule that shrinks both ends by 1 - 0.01 i, i < `steps`, and keeps the least error.
 
-    The error of a group is the sum of |x - x^|^norm. All groups and candidates are evaluated at
-    once, in chunks of bounded memory.
+    The error of a group is the sum of |x - x^|^norm, before the scale itself is rounded. All groups
+    and candidates are evaluated at once, in chunks of bounded memory.
     """
     if not 1 <= steps <= 100:
         raise ValueError(f"an mse range tries 1 to 100 candidates, got {steps}")
@@ -120,4 +122,6 @@ def _positive(scale: Tensor) -> Tensor:
 def _check_finite(x: Tensor) -> None:
     if not bool(x.isfinite().all()):
         wrong = int((~x.isfinite()).sum())
-        raise ValueError(f"{wrong} of {x.numel()} values are NaN or infinite: nothing to quantize")
+        raise ValueError(
+            f"{wrong} of {x.numel()} values are NaN or infinite: repair them before quantizing"
+        )

@@ -13,11 +13,13 @@ def round_scale(
 ) -> Grid:
     """`grid` with its scales as they are stored, so that codes are chosen for those.
 
-    E8M0: the least power of two that saturates no value the element format would have rounded down
-    to its largest if it went on. Other formats: scale = round(scale / t) t under one float32 scale
-    t = max scale / largest (of the whole tensor; of each token when dynamic), as in NVFP4.
-    None: float16 for groups that are stored, unchanged otherwise. `dead` marks groups of nothing
-    but zeros, whose scale 1 must not raise t.
+    E8M0: the least power of two under which the end of the range lies at most half a spacing above
+    the largest element. The specification's example takes the floor, 2^floor(log2 max) over the
+    exponent of the largest element, which cuts up to a quarter off the end of an E2M1 block.
+    Float: scale = round(scale / t) t under one float32 scale t = max scale / largest (of the whole
+    tensor; of each token when dynamic), as in NVFP4; t depends on all groups, so groups cannot be
+    rounded one by one. `dead` marks groups of nothing but zeros, whose scale 1 must not raise t.
+    None: float16 for groups that are stored, unchanged otherwise.
     """
     if scheme.scale_format is None:
         stored_groups = scheme.granularity.kind == "group" and not scheme.dynamic
