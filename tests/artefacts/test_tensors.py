@@ -30,7 +30,7 @@ def test_full_disk_is_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(tensors, "save_file", full)
-    with pytest.raises(OSError, match="no space left") as caught:
+    with pytest.raises(OSError, match="No space left") as caught:
         write_tensors({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
     assert caught.value.errno == errno.ENOSPC
 

@@ -49,7 +49,7 @@ def remove_if_empty(folder: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Bring the files of a folder, and its list of them, to the disk before anything relies on them."""
+    """Bring a folder's files, and the list of them, to the disk before anything relies on them."""
     for path in (*(child for child in folder.iterdir() if child.is_file()), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:

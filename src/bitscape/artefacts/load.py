@@ -73,9 +73,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return recipe
 
 
-def sites_with_tensors(
-    names: list[str], tensors: dict[str, Tensor]
-) -> dict[str, dict[str, Tensor]]:
+def _take_sites(names: list[str], tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """The tensors of each site, without its name; they are taken out of `tensors`."""
     found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     for key in list(tensors):
@@ -91,7 +89,7 @@ def _restore_network(pipeline: Pipeline, quantization: Mapping[str, Any], weight
     declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
     insert(network, declared, pipeline.clocks)
     sites = quantized_sites(network)
-    stored = sites_with_tensors(list(sites), tensors)
+    stored = _take_sites(list(sites), tensors)
     for name, site in sites.items():
         rotation = quantization["rotations"].get(name, 0)
         restore_site(site, stored[name], schemes[name], rotation)

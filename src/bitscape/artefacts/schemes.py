@@ -1,4 +1,4 @@
-"""Schemes as the `quantization_config` of an artefact: compressed-tensors' keys and ours beside them.
+"""Schemes as an artefact's `quantization_config`: compressed-tensors' keys with ours beside them.
 
 Their keys say int or float and a number of bits; `scheme` says exactly which, since E2M3 and E3M2
 are both six-bit floats.

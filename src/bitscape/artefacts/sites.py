@@ -72,7 +72,8 @@ def restore_site(
     if scheme.activation is not None:
         activation = site.quantize_activation(scheme.activation)
         if "input_scale" in tensors:
-            activation.set_table(*(tensors.get(name) for name in _TABLE.values()))
+            zero, row_of = tensors.get("input_zero_point"), tensors.get("input_row")
+            activation.set_table(tensors["input_scale"], zero, row_of)
     if CODES in tensors:
         assert scheme.weight is not None
         site.set_codes(*coded_from_tensors(tensors, scheme.weight), scheme.weight)

@@ -17,9 +17,8 @@ def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         save_file(stored, path, metadata={"format": "pt"})
     except SafetensorError as error:
         # safetensors reports a full disk in words only; the caller needs the kind of error.
-        full = "No space left" in str(error)
-        reason = "no space left on the disk: free some and run again" if full else str(error)
-        raise OSError(errno.ENOSPC if full else errno.EIO, reason, str(path)) from error
+        kind = errno.ENOSPC if "No space left" in str(error) else errno.EIO
+        raise OSError(kind, str(error), str(path)) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -40,7 +40,7 @@ def finish_interrupted(out: Path, fingerprint: str) -> bool:
     If so the workspace is removed now.
     """
     partial = partial_path(out)
-    if not out.is_dir() or _read(partial / FINGERPRINT) != fingerprint:
+    if not out.exists() or _read(partial / FINGERPRINT) != fingerprint:
         return False
     with _locked(partial):
         _remove(partial)

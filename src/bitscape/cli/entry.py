@@ -3,6 +3,7 @@
 Only the module of that command is imported, so that `bitscape --help` does not wait for torch.
 """
 
+import errno
 import importlib
 import importlib.metadata
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
+from safetensors import SafetensorError
 
 SUMMARIES = {
     "models": "List the models that can be quantized.",
@@ -48,7 +50,7 @@ def application(asked: str | None) -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit code is 0 for success, 2 for bad input, 1 for our own fault."""
+    """The exit code of one command line: 0 for success, 2 for bad input, 1 for our own fault."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     asked = next((word for word in words if not word.startswith("-")), None)
     try:
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted; run the same command again to continue", 1)
     except typer.TyperException as error:
         return _fail(error.format_message(), 2)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SafetensorError) as error:
         return _fail(_reason(error), 2, error if {"-v", "--verbose"} & set(words) else None)
     except Exception as error:  # the top of the program: whatever is left is our own fault
         return _fail(f"internal error, please report it: {_reason(error)}", 1, error)
@@ -69,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _reason(error: BaseException) -> str:
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if full or (isinstance(error, SafetensorError) and "No space left" in str(error)):
+        return "no space left on the disk: free some and run the same command again to continue"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__

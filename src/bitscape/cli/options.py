@@ -14,15 +14,9 @@ Model = Annotated[
 Recipe = Annotated[
     str, typer.Option("--recipe", help="Recipe name (see `bitscape recipes`) or YAML file.")
 ]
-Checkpoint = Annotated[
-    Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")
-]
-Tokenizer = Annotated[
-    Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")
-]
-Kernel = Annotated[
-    str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")
-]
+Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")]
+Tokenizer = Annotated[Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")]
+Kernel = Annotated[str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]
@@ -30,3 +24,16 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stde
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Estimate time, memory and disk; do nothing.")
 ]
+
+
+def words(text: str) -> list[str]:
+    """The words in "fp32,bf16"."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """The integers in "0,3,7"; ValueError for anything else, naming the option."""
+    wrong = [word for word in text.split(",") if not word.strip().lstrip("-").isdigit()]
+    if wrong:
+        raise ValueError(f"{option} {text!r}: {wrong[0]!r} is not a whole number; write 0,3,7")
+    return [int(word) for word in text.split(",")]

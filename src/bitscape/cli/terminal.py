@@ -19,6 +19,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from bitscape.runtime import Choice
+
 Report = Callable[[str, int, int], None]
 
 
@@ -48,6 +50,12 @@ class Terminal:
         """Say `text` on stderr when the user asked for more."""
         if self.verbose:
             self.note(text)
+
+    def kernels(self, choices: Sequence[Choice]) -> None:
+        """Say, when asked for more, which kernel each site runs on and why."""
+        for choice in choices:
+            kind = "real" if choice.real else "simulated"
+            self.detail(f"{choice.name}: {choice.kernel} ({kind}) {choice.reason}".rstrip())
 
     @contextmanager
     def progress(self) -> Iterator[Report]:

@@ -1,0 +1,23 @@
+"""The Python interface: load a model, quantize it, sample, save, evaluate."""
+
+from bitscape.api.catalogue import catalogue
+from bitscape.api.compare import Comparison, compare
+from bitscape.api.estimate import Estimate, estimate_evaluate, estimate_quantize
+from bitscape.api.evaluate import evaluate
+from bitscape.api.load import load
+from bitscape.api.model import Conditions, Model
+from bitscape.api.quantize import quantize
+
+__all__ = [
+    "Comparison",
+    "Conditions",
+    "Estimate",
+    "Model",
+    "catalogue",
+    "compare",
+    "estimate_evaluate",
+    "estimate_quantize",
+    "evaluate",
+    "load",
+    "quantize",
+]

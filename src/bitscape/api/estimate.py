@@ -1,0 +1,121 @@
+"""What a job will take, before it runs: seconds from a small probe, bytes from the schemes."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bitscape import artefacts, zoo
+from bitscape.api.model import Model
+from bitscape.calibration import record
+from bitscape.evaluation import Settings, balanced_labels, teacher_forced_losses
+from bitscape.formats import parse_scheme, tensor_cost
+from bitscape.recipes import Recipe
+from bitscape.structure import Kind, Pipeline
+
+_PROBE = 4
+_FLOAT_BYTES = 4
+# Interpreter, torch and its libraries, before any model.
+_PROCESS_BYTES = 400 << 20
+# Recording, then streaming the calls through float and quantized blocks.
+_SWEEPS = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds, and bytes of memory and of disk at their peak; right within a factor of about two."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
+def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
+    """The cost of `quantize` with an artefact as its result.
+
+    Recording is timed on four images. Rounding is counted as one solve of n^3 and one update of
+    m n^2 operations for each m x n weight, at the speed of a matrix product on this machine.
+    """
+    pipeline = model.pipeline
+    weights = _weights(pipeline)
+    samples = recipe.calibration.samples
+    start = time.perf_counter()
+    calls = record(pipeline, balanced_labels(_PROBE, pipeline.adapter.num_classes), seed=0)
+    per_image = (time.perf_counter() - start) / _PROBE
+    recorded = _call_bytes(calls.calls) * samples // _PROBE
+    operations = sum(columns**3 + rows * columns**2 for _, (rows, columns) in weights)
+    hessians = _FLOAT_BYTES * max(columns**2 for _, (_, columns) in weights) * len(weights)
+    scheme = parse_scheme(recipe.scheme)
+    artefact = sum(
+        tensor_cost(shape, scheme.at(role).weight).total_bytes for role, shape in weights
+    )
+    artefact += _stored_bytes(pipeline.tokenizer)
+    artefact += _stored_bytes(pipeline.network) - sum(2 * r * c for _, (r, c) in weights)
+    return Estimate(
+        seconds=_SWEEPS * samples * per_image + operations / _speed(),
+        memory_bytes=_PROCESS_BYTES
+        + 2 * _resident_bytes(pipeline.network)
+        + _resident_bytes(pipeline.tokenizer)
+        + recorded
+        + hessians,
+        # The workspace holds calibration and finished blocks until the artefact is complete.
+        disk_bytes=2 * artefact + recorded,
+    )
+
+
+def estimate_evaluate(model: Model, settings: Settings, *, beside: bool) -> Estimate:
+    """The cost of `evaluate`; `beside` says that full precision is sampled too."""
+    pipeline = model.pipeline
+    start = time.perf_counter()
+    images = pipeline.sample(balanced_labels(_PROBE, pipeline.adapter.num_classes))
+    per_image = (time.perf_counter() - start) / _PROBE
+    start = time.perf_counter()
+    teacher_forced_losses(pipeline, zoo.shapes_protocol().draw, _PROBE)
+    per_loss = (time.perf_counter() - start) / _PROBE
+    models = 2 if beside else 1
+    count = settings.n * len(settings.seeds)
+    # Pixels, and float latents of about as many bytes.
+    disk = models * count * 2 * images[0].numel()
+    return Estimate(
+        seconds=models * (count * per_image + settings.losses * per_loss),
+        memory_bytes=_PROCESS_BYTES
+        + models * (_resident_bytes(pipeline.network) + _resident_bytes(pipeline.tokenizer))
+        + settings.n * 2 * images[0].numel(),
+        disk_bytes=disk,
+    )
+
+
+def _weights(pipeline: Pipeline) -> list[tuple[str, tuple[int, int]]]:
+    """Role and matrix shape of every site that has a weight."""
+    found = []
+    for site in pipeline.adapter.sites(pipeline.network):
+        if site.kind is Kind.ATTEND:
+            continue
+        weight = pipeline.network.get_submodule(site.name).get_parameter("weight")
+        found.append((site.role.value, (weight.shape[0], weight[0].numel())))
+    return found
+
+
+def _call_bytes(calls: object) -> int:
+    assert isinstance(calls, tuple)
+    tensors = [arg for call in calls for arg in call.args if isinstance(arg, torch.Tensor)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _stored_bytes(module: nn.Module) -> int:
+    narrow = (artefacts.narrow(tensor) for tensor in module.state_dict().values())
+    return sum(tensor.numel() * tensor.element_size() for tensor in narrow)
+
+
+def _resident_bytes(module: nn.Module) -> int:
+    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
+
+
+def _speed() -> float:
+    """Floating-point operations a second of a matrix product here."""
+    a = torch.randn(512, 512)
+    start = time.perf_counter()
+    for _ in range(4):
+        a @ a
+    return 4 * 2 * 512**3 / (time.perf_counter() - start)

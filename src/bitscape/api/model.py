@@ -1,0 +1,99 @@
+"""The model that users hold: a pipeline together with how it was quantized and how it runs."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from bitscape import artefacts
+from bitscape.runtime import Choice
+from bitscape.structure import Pipeline
+
+Conditions = int | str | Sequence[int | str]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A pipeline that can be sampled, saved and quantized.
+
+    `recipe` and `report` are None and empty for full precision. `choices` says which kernel each
+    site runs on, empty while the network is in its normal form. `source` is the artefact the model
+    was loaded from.
+    """
+
+    pipeline: Pipeline
+    recipe: dict[str, Any] | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
+    source: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the model it is or was quantized from."""
+        return self.pipeline.name
+
+    def sample(
+        self, conditions: Conditions, *, seed: int = 0, **sampler: Any
+    ) -> UInt8[ndarray, "image height width 3"]:
+        """Images for class labels, or `conditions` images of classes 0, 1, 2, ... in turn.
+
+        Image i depends on the seed and on i alone. `sampler` overrides options of the trajectory,
+        such as `guidance`.
+        """
+        labels = self.labels(conditions)
+        return self.pipeline.sample(labels, seed=seed, **sampler).cpu().numpy()
+
+    def labels(self, conditions: Conditions) -> list[int]:
+        """The class labels that `conditions` mean; ValueError for prompts."""
+        if isinstance(conditions, int):
+            if conditions < 1:
+                raise ValueError(f"{conditions} images were asked for: at least 1 is needed")
+            classes = self.pipeline.adapter.num_classes
+            return [index % classes for index in range(conditions)]
+        words = [c for c in conditions if isinstance(c, str)]
+        if words or isinstance(conditions, str):
+            raise ValueError(f"{self.name} draws classes, not prompts: give class numbers")
+        return [int(label) for label in conditions]
+
+    def save(self, out: str | Path) -> None:
+        """Write an artefact folder; FileExistsError when it exists.
+
+        A model whose weights have been packed for a kernel is copied from where it was loaded.
+        """
+        out = Path(out)
+        if not self.choices:
+            artefacts.save(self.pipeline, self.recipe or {}, self.report, out)
+            return
+        assert self.source is not None
+        artefacts.require_absent(out)
+        with artefacts.whole_folder(out) as folder:
+            shutil.copytree(self.source, folder, dirs_exist_ok=True)
+
+    def to(self, device: str | torch.device) -> "Model":
+        """This model, moved to `device` in place."""
+        target = checked_device(device)
+        for module in (
+            self.pipeline.network,
+            self.pipeline.tokenizer,
+            *self.pipeline.clocks.values(),
+        ):
+            module.to(target)
+        return self
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device called `device`; ValueError when this machine does not have it."""
+    try:
+        result = torch.device(device)
+        torch.empty(0, device=result)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"device {str(device)!r} cannot be used here ({first}): try cpu"
+        ) from error
+    return result

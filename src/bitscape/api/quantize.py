@@ -1,0 +1,107 @@
+"""From a model and a recipe to a quantized model, in memory or as an artefact, resumably."""
+
+import copy
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bitscape import artefacts
+from bitscape.api.load import NORMAL_FORM, load
+from bitscape.api.model import Model
+from bitscape.calibration import CalibrationSet
+from bitscape.evaluation import fingerprint
+from bitscape.recipes import Recipe, apply, find_recipe
+
+Progress = Callable[[str, int, int], None]
+
+
+def quantize(
+    model: Model,
+    recipe: str | Path | Recipe,
+    *,
+    out: str | Path | None = None,
+    calibration: CalibrationSet | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Model:
+    """A quantized copy of `model` by a recipe (object, name or YAML file); `model` stays as it is.
+
+    `calibration` None records what the recipe asks for. With `out` the result is also written
+    there as an artefact; progress is kept beside it until then, so that a killed call continues
+    when it is made again, to the same result. `progress(stage, done, total)` is told how far it is.
+    FileExistsError when `out` exists; ValueError for a weight that is not finite.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
+    if model.recipe is not None:
+        raise ValueError(
+            f"{model.source or model.name} is already quantized: start from full precision"
+        )
+    check_finite(model.pipeline.network, model.name)
+    if out is None:
+        return _quantized(model, recipe, calibration, seed, None, progress)
+    out = Path(out)
+    job = job_fingerprint(model, recipe, calibration, seed)
+    if not artefacts.finish_interrupted(out, job):
+        artefacts.require_absent(out)
+        with artefacts.workspace(out, job) as work:
+            result = _quantized(model, recipe, calibration, seed, work, progress)
+            result.save(out)
+    return load(out, device=_device(model), kernel=NORMAL_FORM)
+
+
+def check_finite(network: nn.Module, name: str) -> None:
+    """Raise ValueError for the first weight that holds a NaN or an infinity."""
+    for key, tensor in network.state_dict().items():
+        wrong = ~torch.isfinite(tensor)
+        if bool(wrong.any()):
+            raise ValueError(
+                f"{name} has {int(wrong.sum())} values in {key} that are NaN or infinite: "
+                "the checkpoint is damaged, load another one"
+            )
+
+
+def job_fingerprint(
+    model: Model, recipe: Recipe, calibration: CalibrationSet | None, seed: int
+) -> str:
+    """The identity of one quantization: equal only if the result will be."""
+    pipeline = model.pipeline
+    return artefacts.json_sha256(
+        {
+            "network": fingerprint(pipeline.network),
+            "tokenizer": fingerprint(pipeline.tokenizer),
+            "sampler": pipeline.sampler,
+            "recipe": recipe.model_dump(mode="json"),
+            "calibration": None if calibration is None else calibration.identity,
+            "seed": seed,
+            "version": importlib.metadata.version("bitscape"),
+        }
+    )
+
+
+def _quantized(
+    model: Model,
+    recipe: Recipe,
+    calibration: CalibrationSet | None,
+    seed: int,
+    work: Path | None,
+    progress: Progress | None,
+) -> Model:
+    pipeline = copy.deepcopy(model.pipeline)
+    told = apply(
+        recipe,
+        pipeline,
+        calibration=calibration,
+        seed=seed,
+        workspace=work,
+        progress=progress,
+    )
+    report = {"model": model.name, "recipe": recipe.name, "seed": seed, "method": told}
+    report |= artefacts.inspect_network(pipeline.network)
+    return Model(pipeline, recipe.model_dump(mode="json"), report)
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.pipeline.network.parameters()).device

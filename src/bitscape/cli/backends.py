@@ -1,0 +1,81 @@
+"""What `bitscape bench` measures: one model drawing images in several arithmetics."""
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bitscape.api import Model, load
+from bitscape.formats import FULL_BITS
+from bitscape.runtime import Latency, compare, resident_bytes
+from bitscape.sweeps.provenance import peak_memory, reset_peaks
+
+FLOATS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A model in one arithmetic; `make` loads it afresh."""
+
+    name: str
+    scheme: str
+    make: Callable[[], Model]
+
+
+def backends(name: str, against: Sequence[str], device: str, kernel: str) -> list[Backend]:
+    """The model itself when it is quantized, and its full precision in the floats `against`."""
+    unknown = [rival for rival in against if rival not in FLOATS]
+    if unknown:
+        raise ValueError(f"cannot bench against {unknown[0]!r}: choose of {', '.join(FLOATS)}")
+    model = load(name, device=device, kernel=kernel)
+    found = [_float(model.name, rival, device) for rival in against]
+    if model.recipe is None:
+        return found
+    kernels = [choice.kernel for choice in model.choices]
+    commonest = " + ".join(sorted(set(kernels), key=lambda one: -kernels.count(one)))
+    quantized = Backend(
+        commonest, model.recipe["scheme"], lambda: load(name, device=device, kernel=kernel)
+    )
+    return [quantized, *found]
+
+
+def peak_of(backend: Backend, batch: int) -> int:
+    """Peak resident bytes of this process while only this backend is loaded and draws a batch."""
+    gc.collect()
+    reset_peaks()
+    backend.make().sample(batch)
+    return peak_memory()
+
+
+def timed(models: Mapping[Backend, Model], batch: int, seconds: float) -> dict[Backend, Latency]:
+    """The latency of one batch of images of each, called in turn; decoding is included."""
+    calls = {backend.name: _drawing(model, batch) for backend, model in models.items()}
+    latencies = compare(calls, seconds=seconds, warmup=1)
+    return {backend: latencies[backend.name] for backend in models}
+
+
+def row(backend: Backend, model: Model, batch: int, latency: Latency, peak: int) -> dict[str, Any]:
+    """One row of the result."""
+    return {
+        "backend": backend.name,
+        "scheme": backend.scheme,
+        "batch": batch,
+        "latency_ms": {"median": latency.median, "p10": latency.p10, "p90": latency.p90},
+        "images_per_s": 1000 * batch / latency.median,
+        "weight_bytes_resident": resident_bytes(model.pipeline.network),
+        "peak_rss_bytes": peak,
+    }
+
+
+def _float(name: str, rival: str, device: str) -> Backend:
+    def make() -> Model:
+        return load(name, device=device, dtype=FLOATS[rival])
+
+    bits = FULL_BITS if rival == "bf16" else 2 * FULL_BITS
+    return Backend(rival, f"W{bits}A{bits}", make)
+
+
+def _drawing(model: Model, batch: int) -> Callable[[], object]:
+    return lambda: model.sample(batch)

@@ -1,0 +1,54 @@
+"""`bitscape compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bitscape import api
+from bitscape.cli import options
+from bitscape.cli.pictures import captioned, write_png
+from bitscape.cli.terminal import Terminal, table
+
+Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help="The model to compare with.")]
+Out = Annotated[Path, typer.Option("--out", help="PNG to write.")]
+Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]
+Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
+
+
+def register(app: typer.Typer, summary: str) -> None:
+    """Add the command to the application."""
+    app.command("compare", help=summary)(compare)
+
+
+def compare(
+    reference: Reference,
+    model: options.Model,
+    out: Out = Path("compare.png"),
+    classes: Classes = None,
+    count: Count = 10,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    kernel: options.Kernel = "reference",
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Draw both models from the same seeds, one above the other; an existing file is replaced."""
+    terminal = Terminal(json, verbose)
+    first = api.load(reference, device=device, kernel=kernel)
+    second = api.load(model, device=device, kernel=kernel)
+    labels = first.labels(count if classes is None else options.numbers(classes, "--classes"))
+    found = api.compare(first, second, labels, seed=seed)
+    numbers = found.numbers
+    notes = [f"{_decibels(image['psnr'])}\nSSIM {image['ssim']:.3f}" for image in numbers["images"]]
+    titles = [f"{name}, seed {seed}" for name in numbers["models"]]
+    write_png(captioned([found.reference, found.images], titles, notes), out)
+    kept = ("n", "psnr", "ssim", "identical_images", "token_agreement", "kl")
+    rows = [(key, "-" if numbers[key] is None else numbers[key]) for key in kept]
+    terminal.result(
+        {"out": str(out), **numbers}, table(("figure", "value"), rows, title=f"written to {out}")
+    )
+
+
+def _decibels(psnr: float | None) -> str:
+    return "identical" if psnr is None else f"{psnr:.1f} dB"

@@ -1,0 +1,103 @@
+"""`bitscape evaluate`."""
+
+import json as json_text
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bitscape import api, artefacts
+from bitscape.cli import options
+from bitscape.cli.estimates import show_estimate
+from bitscape.cli.terminal import Terminal, table
+from bitscape.evaluation import Settings
+from bitscape.evaluation.storage import write_whole
+
+Against = Annotated[
+    str | None,
+    typer.Option("--against", help="Full precision to compare with; found by name by default."),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="JSON file to write; it must not exist.")]
+Count = Annotated[int, typer.Option("--n", help="Images a seed.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, from --seed on.")]
+Losses = Annotated[int, typer.Option("--losses", help="Held-out images for the loss.")]
+Paths = Annotated[int, typer.Option("--paths", help="Sampled images behind KL and agreement.")]
+Workspace = Annotated[
+    Path | None,
+    typer.Option("--workspace", help="Where samples are kept; shared by several models."),
+]
+
+
+def register(app: typer.Typer, summary: str) -> None:
+    """Add the command to the application."""
+    app.command("evaluate", help=summary)(evaluate)
+
+
+def evaluate(
+    model: options.Model,
+    against: Against = None,
+    out: Out = None,
+    n: Count = Settings.n,
+    seeds: Seeds = len(Settings.seeds),
+    losses: Losses = Settings.losses,
+    paths: Paths = Settings.paths,
+    workspace: Workspace = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    kernel: options.Kernel = "reference",
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Measure MODEL with the bundled protocol.
+
+    With --out or --workspace, samples are kept until the result is written: after a kill, the same
+    command continues and ends in the same result.
+    """
+    terminal = Terminal(json, verbose)
+    settings = Settings(n, tuple(range(seed, seed + seeds)), losses, paths)
+    job = artefacts.json_sha256(
+        {"evaluate": [model, against, kernel, asdict(settings), str(workspace)]}
+    )
+    finished = out is not None and artefacts.finish_interrupted(out, job)
+    if out is not None and not finished:
+        artefacts.require_absent(out)
+    loaded = api.load(model, device=device, kernel=kernel)
+    terminal.kernels(loaded.choices)
+    if dry_run:
+        beside = loaded.recipe is not None or against is not None
+        show_estimate(terminal, asdict(api.estimate_evaluate(loaded, settings, beside=beside)))
+        return
+    rival = None if against is None else api.load(against, device=device)
+    with terminal.progress() as report:
+
+        def measured(place: Path | None) -> dict[str, Any]:
+            return api.evaluate(loaded, rival, settings=settings, workspace=place, progress=report)
+
+        if out is None:
+            result = measured(workspace)
+        elif finished:
+            result = json_text.loads(out.read_text())
+        else:
+            with artefacts.workspace(out, job) as work:
+                result = measured(workspace or work)
+                write_whole(out, (json_text.dumps(result, indent=2) + "\n").encode())
+    terminal.result(result, table(("figure", "value", "std", "full precision"), _rows(result)))
+
+
+def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Every figure with its noise and full precision's value."""
+    beside = result["full_precision"]
+    rows = []
+    for key, entry in result.items():
+        if not isinstance(entry, dict) or "mean" not in entry:
+            continue
+        spread = entry.get("std", entry.get("standard_error"))
+        theirs = beside[key]["mean"] if key in beside else None
+        rows.append((key, *(_number(value) for value in (entry["mean"], spread, theirs))))
+    return rows
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,72 @@
+"""`bitscape quantize`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bitscape import api, artefacts
+from bitscape.calibration import CalibrationSet
+from bitscape.cli import options
+from bitscape.cli.estimates import show_estimate
+from bitscape.cli.terminal import Terminal
+from bitscape.recipes import find_recipe
+
+Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
+Calibration = Annotated[
+    Path | None, typer.Option("--calibration", help="Recorded calls to use instead of new ones.")
+]
+
+
+def register(app: typer.Typer, summary: str) -> None:
+    """Add the command to the application."""
+    app.command("quantize", help=summary)(quantize)
+
+
+def quantize(
+    model: options.Model,
+    recipe: options.Recipe,
+    out: Out,
+    calibration: Calibration = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    checkpoint: options.Checkpoint = None,
+    tokenizer: options.Tokenizer = None,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Quantize MODEL into an artefact folder.
+
+    Unfinished work is kept in OUT.partial: after a kill, the same command continues there and ends
+    in the same result.
+    """
+    terminal = Terminal(json, verbose)
+    chosen = find_recipe(recipe)
+    if not artefacts.partial_path(out).exists():
+        artefacts.require_absent(out)
+    source = api.load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device)
+    if dry_run:
+        show_estimate(terminal, asdict(api.estimate_quantize(source, chosen)))
+        return
+    calls = None if calibration is None else CalibrationSet.load(calibration)
+    with terminal.progress() as report:
+        result = api.quantize(
+            source, chosen, out=out, calibration=calls, seed=seed, progress=report
+        )
+    for layer in result.report["layers"]:
+        terminal.detail(f"{layer['name']}: {layer['scheme']}, {layer['kernel']}")
+    keys = ("weight_bytes", "code_bytes", "scale_bytes", "nominal_weight_bits")
+    found = {
+        "out": str(out),
+        "model": result.name,
+        "recipe": chosen.name,
+        "seed": seed,
+        **{key: result.report[key] for key in (*keys, "actual_weight_bits")},
+    }
+    terminal.result(
+        found,
+        f"{result.name} by {chosen.name} in {out}: {found['weight_bytes']:,} bytes of weights, "
+        f"{found['actual_weight_bits']:,} bits for {found['nominal_weight_bits']:,.0f} nominal",
+    )

@@ -1,0 +1,61 @@
+"""`bitscape sample`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from bitscape.api import Model, load
+from bitscape.cli import options
+from bitscape.cli.pictures import Images, grid, write_png
+from bitscape.cli.terminal import Report, Terminal
+
+BATCH = 64
+
+Out = Annotated[Path, typer.Option("--out", help="PNG to write.")]
+Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]
+Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
+
+
+def register(app: typer.Typer, summary: str) -> None:
+    """Add the command to the application."""
+    app.command("sample", help=summary)(sample)
+
+
+def sample(
+    model: options.Model,
+    out: Out = Path("grid.png"),
+    classes: Classes = None,
+    count: Count = 16,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    kernel: options.Kernel = "auto",
+    checkpoint: options.Checkpoint = None,
+    tokenizer: options.Tokenizer = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Draw images into one PNG; an existing file is replaced."""
+    terminal = Terminal(json, verbose)
+    conditions = count if classes is None else options.numbers(classes, "--classes")
+    loaded = load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device, kernel=kernel)
+    terminal.kernels(loaded.choices)
+    labels = loaded.labels(conditions)
+    with terminal.progress() as report:
+        images = draw(loaded, labels, seed, report)
+    write_png(grid(images), out)
+    terminal.result(
+        {"out": str(out), "model": loaded.name, "seed": seed, "classes": labels},
+        f"{len(images)} images of {loaded.name} in {out}",
+    )
+
+
+def draw(model: Model, labels: list[int], seed: int, report: Report) -> Images:
+    """The images of `labels`, in the batches that `Model.sample` uses, with progress."""
+    parts = []
+    for first in range(0, len(labels), BATCH):
+        part = labels[first : first + BATCH]
+        parts.append(model.pipeline.sample(part, seed=seed, first=first).cpu().numpy())
+        report(f"sample {model.name}", first + len(part), len(labels))
+    return np.concatenate(parts)
