@@ -1,0 +1,24 @@
+"""Calibration: recorded calls, statistics of what sites multiply, and the block-wise stream."""
+
+from bitscape.calibration.hessian import Hessian
+from bitscape.calibration.inputs import Statistic, site_input, watching
+from bitscape.calibration.observe import hessian_of, hessians, observe, replay
+from bitscape.calibration.ranges import StepSamples
+from bitscape.calibration.record import CalibrationSet, record
+from bitscape.calibration.stream import Unit, stream
+
+__all__ = [
+    "CalibrationSet",
+    "Hessian",
+    "Statistic",
+    "StepSamples",
+    "Unit",
+    "hessian_of",
+    "hessians",
+    "observe",
+    "record",
+    "replay",
+    "site_input",
+    "stream",
+    "watching",
+]

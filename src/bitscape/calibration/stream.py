@@ -1,0 +1,169 @@
+"""Streaming: the network block by block, each block reading what the ones before now compute.
+
+Only the inputs of one block are held, for the calibrated network and, where asked for, for the
+full-precision teacher beside it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bitscape.calibration.inputs import Statistic, watching
+from bitscape.calibration.observe import placed
+from bitscape.structure import Block, Call, StepClock, invoke
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The arguments of one block besides the stream, for each call."""
+
+    clocks: Mapping[str, StepClock]
+    calls: Sequence[Call]
+    rest: tuple[Arguments, ...]
+
+    @torch.no_grad()
+    def outputs(
+        self, network: nn.Module, block: Block, inputs: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        module = network.get_submodule(block.name)
+        results = []
+        for call, x, (args, options) in zip(self.calls, inputs, self.rest, strict=True):
+            self.clocks[call.net].set(call.step.to(x.device))
+            results.append(module(x, *args, **options))
+            self.clocks[call.net].unset()
+        return tuple(results)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One block with its inputs, one tensor a call.
+
+    `inputs` come out of the network as it stands, `full` out of the teacher (None without one).
+    """
+
+    block: Block
+    inputs: tuple[Tensor, ...]
+    full: tuple[Tensor, ...] | None
+    network: nn.Module
+    feed: Feed
+
+    def run(self) -> tuple[Tensor, ...]:
+        """The block's outputs for `inputs`, with its present weights."""
+        return self.feed.outputs(self.network, self.block, self.inputs)
+
+    def observe(self, statistics: Mapping[str, Statistic]) -> None:
+        """Fill the statistics of the named sites of this block."""
+        with watching(self.network, statistics):
+            self.run()
+
+
+def stream(
+    network: nn.Module,
+    clocks: Mapping[str, StepClock],
+    blocks: Sequence[Block],
+    calls: Sequence[Call],
+    teacher: nn.Module | None = None,
+) -> Iterator[Unit]:
+    """Yield each block in turn; what the caller changes in it is seen by all later blocks.
+
+    The blocks are chains: each reads the output of the one before as its first argument, and its
+    other arguments are those of the first, unquantized pass. `teacher` shares the clocks.
+    """
+    nets = {block.name: _net_of(block.name, clocks) for block in blocks}
+    for net in dict.fromkeys(nets.values()):
+        chained = [block for block in blocks if nets[block.name] == net]
+        _check_chain(chained)
+        mine = [call for call in calls if call.net == net]
+        yield from _chain(network, clocks, chained, mine, teacher)
+
+
+def _chain(
+    network: nn.Module,
+    clocks: Mapping[str, StepClock],
+    blocks: Sequence[Block],
+    calls: Sequence[Call],
+    teacher: nn.Module | None,
+) -> Iterator[Unit]:
+    captured = _capture(network, clocks, blocks, calls)
+    inputs = tuple(first for first, _ in captured)
+    full = inputs if teacher is not None else None
+    feeds = [
+        Feed(clocks, calls, tuple(rest[i] for _, rest in captured)) for i in range(len(blocks))
+    ]
+    for i, block in enumerate(blocks):
+        unit = Unit(block, inputs, full, network, feeds[i])
+        yield unit
+        if i + 1 == len(blocks):
+            return
+        inputs = unit.run()
+        if teacher is not None and full is not None:
+            full = feeds[i].outputs(teacher, block, full)
+
+
+@torch.no_grad()
+def _capture(
+    network: nn.Module,
+    clocks: Mapping[str, StepClock],
+    blocks: Sequence[Block],
+    calls: Sequence[Call],
+) -> list[tuple[Tensor, list[Arguments]]]:
+    """For each call: the stream entering the first block, and every block's other arguments."""
+    seen: list[tuple[tuple[Any, ...], dict[str, Any], Tensor]] = []
+
+    def note(
+        module: nn.Module, args: tuple[Any, ...], options: dict[str, Any], out: Tensor
+    ) -> None:
+        del module
+        seen.append((args, options, out))
+
+    modules = [network.get_submodule(block.name) for block in blocks]
+    hooks = [module.register_forward_hook(note, with_kwargs=True) for module in modules]
+    device = next(network.parameters()).device
+    captured = []
+    try:
+        for call in calls:
+            seen.clear()
+            invoke(network, clocks, placed(call, device))
+            _check_stream(blocks, seen)
+            rest = [(args[1:], options) for args, options, _ in seen]
+            captured.append((seen[0][0][0], rest))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for clock in clocks.values():
+            clock.unset()
+    return captured
+
+
+def _check_stream(
+    blocks: Sequence[Block], seen: Sequence[tuple[tuple[Any, ...], dict[str, Any], Tensor]]
+) -> None:
+    """ValueError unless each block ran once and read exactly what the one before returned."""
+    linked = [later[0][0] is earlier[2] for earlier, later in zip(seen, seen[1:], strict=False)]
+    if len(seen) != len(blocks) or not all(linked):
+        raise ValueError(
+            f"the blocks {blocks[0].name} to {blocks[-1].name} do not form a chain in one call: "
+            "the adapter has to declare blocks that hand the stream directly to the next"
+        )
+
+
+def _check_chain(blocks: Sequence[Block]) -> None:
+    expected: tuple[str, ...] = ()
+    for block in blocks:
+        if block.inputs != expected:
+            raise ValueError(
+                f"block {block.name} reads {block.inputs}: only chains of blocks can be streamed"
+            )
+        expected = (block.name,)
+
+
+def _net_of(name: str, clocks: Mapping[str, StepClock]) -> str:
+    holders = [net for net in clocks if not net or f"{name}.".startswith(f"{net}.")]
+    if not holders:
+        raise ValueError(f"no clock covers block {name!r}: there are clocks for {list(clocks)}")
+    return max(holders, key=len)

@@ -1,0 +1,44 @@
+"""Finished work on disk, so that a killed quantization takes up where it stopped."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bitscape.passes.rounders import Rounded
+from bitscape.quantizers import Grid
+
+
+def write_finished(path: Path, rounded: Mapping[str, Rounded]) -> None:
+    """Keep the codes of several sites in one file, which appears whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    for name, site in rounded.items():
+        tensors[f"{name}.codes"] = site.codes.contiguous()
+        tensors[f"{name}.scale"] = site.grid.scale.contiguous()
+        if site.grid.zero is not None:
+            tensors[f"{name}.zero"] = site.grid.zero.contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    reports = {name: json.dumps(site.report) for name, site in rounded.items()}
+    save_file(tensors, fresh, metadata=reports)
+    fresh.replace(path)
+
+
+def read_finished(path: Path) -> dict[str, Rounded]:
+    """What `write_finished` kept; nothing when there is no such file."""
+    if not path.is_file():
+        return {}
+    with safe_open(path, framework="pt") as file:
+        reports: dict[str, str] = file.metadata() or {}
+        names = set(file.keys())
+        return {name: _site(file, name, names, report) for name, report in reports.items()}
+
+
+def _site(file: Any, name: str, names: set[str], report: str) -> Rounded:
+    zero = file.get_tensor(f"{name}.zero") if f"{name}.zero" in names else None
+    grid = Grid(file.get_tensor(f"{name}.scale"), zero)
+    return Rounded(file.get_tensor(f"{name}.codes"), grid, json.loads(report))

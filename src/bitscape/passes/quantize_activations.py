@@ -1,0 +1,105 @@
+"""Activation quantizers: dynamic ones need nothing, static ones a range for all steps or each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bitscape.calibration import StepSamples, observe
+from bitscape.formats import QuantScheme, TensorScheme
+from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear
+from bitscape.passes.base import Context, Field, chosen
+from bitscape.passes.rounders import range_rule
+from bitscape.quantizers import Grid
+from bitscape.structure import Pipeline, Site
+
+
+@dataclass(frozen=True)
+class QuantizeActivations:
+    """Quantize the input of every site whose scheme asks for it.
+
+    Static ranges are fitted by the rule called `range` on the inputs of the network as it stands.
+    `index` "step" gives each position of the trajectory a range of its own; a position that was
+    never recorded takes that of the nearest one that was.
+    """
+
+    before: ClassVar[frozenset[Field]] = frozenset({"activation"})
+    writes: ClassVar[frozenset[Field]] = frozenset({"activation"})
+
+    range: str = "minmax"
+    index: Literal["none", "step"] = "none"
+
+    def needs_calibration(self, scheme: QuantScheme) -> bool:
+        """Whether any activation has a static range."""
+        sites = [scheme.default, *(site for _, site in scheme.roles)]
+        return any(site.activation is not None and not site.activation.dynamic for site in sites)
+
+    @torch.no_grad()
+    def __call__(self, pipeline: Pipeline, context: Context) -> None:
+        """Put activation quantizers in."""
+        pairs = [(site, s.activation) for site, s in chosen(pipeline, context)]
+        wanted = [(site, scheme) for site, scheme in pairs if scheme is not None]
+        # Observed before the first quantizer is in: ranges are those of unrounded activations.
+        samples = self._observed(pipeline, context, wanted)
+        for done, (site, scheme) in enumerate(wanted, start=1):
+            layer = pipeline.network.get_submodule(site.name)
+            if isinstance(layer, QuantAttend):
+                layer.quantize(scheme)
+            else:
+                assert isinstance(layer, QuantLinear | QuantConv2d)
+                quantizer = layer.quantize_activation(scheme)
+                if site.name in samples:
+                    self._fill(quantizer, samples[site.name], pipeline, site)
+            context.site_report(site.name)["activation"] = str(scheme)
+            context.progress("quantizing activations", done, len(wanted))
+
+    def _observed(
+        self,
+        pipeline: Pipeline,
+        context: Context,
+        wanted: Sequence[tuple[Site, TensorScheme]],
+    ) -> dict[str, StepSamples]:
+        static = [site for site, scheme in wanted if not scheme.dynamic]
+        if not static:
+            return {}
+        calls = context.calibrated("a static activation range").calls
+        return observe(pipeline, calls, static, StepSamples)
+
+    def _fill(
+        self,
+        quantizer: ActivationQuantizer,
+        samples: StepSamples,
+        pipeline: Pipeline,
+        site: Site,
+    ) -> None:
+        # A vector that conditions all positions of a sequence at once has no row for each.
+        shared = not site.tokens and pipeline.adapter.style == "autoregressive"
+        seen = samples.positions()
+        rows = [seen] if shared or self.index == "none" else [[position] for position in seen]
+        try:
+            grids = [self._row(samples.row(row), quantizer.scheme) for row in rows]
+        except ValueError as error:
+            raise ValueError(f"the input of {site.name}: {error}") from error
+        zeros = [grid.zero for grid in grids if grid.zero is not None]
+        device = next(pipeline.network.parameters()).device
+        quantizer.set_table(
+            torch.stack([grid.scale for grid in grids]).to(device),
+            torch.stack(zeros).to(device) if zeros else None,
+            nearest(seen, pipeline.adapter.steps).to(device) if len(rows) > 1 else None,
+        )
+
+    def _row(self, splits: Sequence[Tensor], scheme: TensorScheme) -> Grid:
+        """The grids of one row of the table, one for each split."""
+        rule = range_rule(self.range)
+        grids = [rule(values.view(1, 1, -1), scheme.format, scheme.symmetric) for values in splits]
+        zeros = [grid.zero.flatten() for grid in grids if grid.zero is not None]
+        scale = torch.cat([grid.scale.flatten() for grid in grids])
+        return Grid(scale, torch.cat(zeros) if zeros else None)
+
+
+def nearest(seen: Sequence[int], steps: int) -> Tensor:
+    """For each of `steps` positions the place in `seen` of the nearest one; the earlier of two."""
+    distance = torch.arange(steps)[:, None] - torch.tensor(seen)[None, :]
+    return distance.abs().argmin(dim=1)

@@ -1,0 +1,171 @@
+"""Weights to codes: each on its own, or block by block behind the quantized blocks before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bitscape.calibration import Hessian, Unit, hessian_of, hessians, stream
+from bitscape.formats import QuantScheme, TensorScheme
+from bitscape.nn import QuantConv2d, QuantLinear
+from bitscape.passes.base import Context, Field
+from bitscape.passes.finished import read_finished, write_finished
+from bitscape.passes.rounders import Rounded, Rounder
+from bitscape.structure import Block, Kind, Pipeline, Site
+
+Observe = Callable[[Sequence[str]], dict[str, Hessian]]
+
+
+@dataclass(frozen=True)
+class QuantizeWeights:
+    """Round the weight of every site whose scheme has a format for it.
+
+    A rounder that reads inputs gets the Hessian of each site's prologued input, with every block
+    before already quantized. Inside a block, "block" takes all Hessians from the float block and
+    "site" renews them after each site.
+    """
+
+    before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
+    writes: ClassVar[frozenset[Field]] = frozenset({"codes"})
+
+    rounder: Rounder
+    sequential: Literal["block", "site"] = "block"
+
+    def needs_calibration(self, scheme: QuantScheme) -> bool:
+        """Whether the rounder reads inputs and there is something to round."""
+        sites = [scheme.default, *(site for _, site in scheme.roles)]
+        return self.rounder.reads_inputs and any(site.weight is not None for site in sites)
+
+    @torch.no_grad()
+    def __call__(self, pipeline: Pipeline, context: Context) -> None:
+        """Replace float weights by codes."""
+        check_weights(pipeline, context.scheme)
+        sites = weight_sites(pipeline, context.scheme)
+        work = _Work(self, pipeline.network, context, {s.name: scheme for s, scheme in sites})
+        if not self.rounder.reads_inputs:
+            work.finish("all", list(work.schemes), lambda names: {})
+            return
+        calls = context.calibrated(type(self.rounder).__name__).calls
+        blocks = pipeline.adapter.blocks(pipeline.network)
+        inside = {block.name: _inside(block, work.schemes) for block in blocks}
+        before, after = _outside([site for site, _ in sites], inside)
+        declared = {site.name: site for site, _ in sites}
+
+        def sweep(names: Sequence[str]) -> dict[str, Hessian]:
+            return hessians(pipeline, calls, [declared[name] for name in names])
+
+        work.finish("before", before, sweep)
+        for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
+            work.finish(unit.block.name, inside[unit.block.name], work.observing(unit))
+        work.finish("after", after, sweep)
+
+
+def weight_sites(pipeline: Pipeline, scheme: QuantScheme) -> list[tuple[Site, TensorScheme]]:
+    """The sites whose weights `scheme` quantizes, in execution order."""
+    found = []
+    for site in pipeline.adapter.sites(pipeline.network):
+        weight = scheme.at(site.role.value).weight
+        if weight is not None and site.kind is not Kind.ATTEND:
+            found.append((site, weight))
+    return found
+
+
+def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:
+    """ValueError that names the site for a weight with NaN, or groups that do not divide it.
+
+    Cheap, so that it can come before anything that takes long.
+    """
+    for site, weight_scheme in weight_sites(pipeline, scheme):
+        weight = pipeline.network.get_submodule(site.name).weight
+        assert isinstance(weight, Tensor)
+        if not all(extreme.isfinite() for extreme in weight.aminmax()):
+            raise ValueError(
+                f"{site.name} has NaN or infinity in its weight: repair the checkpoint"
+            )
+        try:
+            weight_scheme.granularity.groups(weight[0].numel())
+        except ValueError as error:
+            raise ValueError(f"{site.name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The rounding of one network: what is done, what is kept on disk, what is reported."""
+
+    step: QuantizeWeights
+    network: nn.Module
+    context: Context
+    schemes: dict[str, TensorScheme]
+
+    def observing(self, unit: Unit) -> Observe:
+        """The Hessians of sites of a block, from the block's inputs."""
+
+        def observe(names: Sequence[str]) -> dict[str, Hessian]:
+            kept = {name: hessian_of(self.network, name) for name in names}
+            unit.observe(kept)
+            return kept
+
+        return observe
+
+    def finish(self, unit: str, names: Sequence[str], observe: Observe) -> None:
+        """Round the sites `names`, or take them from the workspace if that was done before."""
+        folder = self.context.workspace
+        path = None if folder is None else folder / "weights" / f"{unit}.safetensors"
+        done = {} if path is None else read_finished(path)
+        if set(done) != set(names):
+            done = {}
+            together = [names] if self.step.sequential == "block" else [[name] for name in names]
+            for group in together:
+                kept = observe(group) if group else {}
+                for name in group:
+                    done[name] = self.round(name, kept.pop(name, None))
+                    self.set(name, done[name])
+            if path is not None:
+                write_finished(path, done)
+        else:
+            for name in names:
+                self.set(name, done[name])
+
+    def round(self, name: str, hessian: Hessian | None) -> Rounded:
+        """The codes of one site, with its errors in the report."""
+        W = self.layer(name).effective_weight().detach().flatten(1).float()
+        scheme = self.schemes[name]
+        try:
+            rounded = self.step.rounder(W, scheme, None if hessian is None else hessian.matrix())
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        return rounded
+
+    def set(self, name: str, rounded: Rounded) -> None:
+        """Give the layer its codes and the report its entry."""
+        layer = self.layer(name)
+        W = layer.effective_weight().detach().flatten(1).float()
+        layer.set_codes(rounded.codes, rounded.grid, self.schemes[name])
+        W_hat = layer.effective_weight().flatten(1)
+        error = float((W - W_hat).square().sum() / W.square().sum().clamp(min=1e-38))
+        entry = {"scheme": str(self.schemes[name]), "weight_error": error, **rounded.report}
+        self.context.site_report(name).update(entry)
+        done = sum("weight_error" in e for e in self.context.report["sites"].values())
+        self.context.progress("quantizing weights", done, len(self.schemes))
+
+    def layer(self, name: str) -> QuantLinear | QuantConv2d:
+        """The layer of a site."""
+        layer = self.network.get_submodule(name)
+        assert isinstance(layer, QuantLinear | QuantConv2d)
+        if isinstance(layer, QuantConv2d) and layer.groups != 1 and self.step.rounder.reads_inputs:
+            raise ValueError(f"{name} is a grouped convolution, which has no one Hessian: use rtn")
+        return layer
+
+
+def _inside(block: Block, names: Sequence[str] | dict[str, TensorScheme]) -> list[str]:
+    return [name for name in names if name == block.name or name.startswith(f"{block.name}.")]
+
+
+def _outside(sites: Sequence[Site], inside: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """The sites of no block that run before the first block, and the others."""
+    within = {name for names in inside.values() for name in names}
+    names = [site.name for site in sites]
+    first = next((i for i, name in enumerate(names) if name in within), 0)
+    return names[:first], [name for name in names[first:] if name not in within]

@@ -1,0 +1,112 @@
+"""Rounders: from a float weight matrix to codes and their grid."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from bitscape.algorithms import FittedGroups, FixedGrids, gptq, relative_error
+from bitscape.formats import E8M0, TensorScheme
+from bitscape.quantizers import RANGES, Grid, RangeRule, quantize_weight, weight_grid
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """The codes of a weight matrix, the grid that gives them meaning, and what to report."""
+
+    codes: UInt8[Tensor, "out in"]
+    grid: Grid
+    report: dict[str, Any]
+
+
+@runtime_checkable
+class Rounder(Protocol):
+    """A way to round a weight matrix; `reads_inputs` says whether it needs the Hessian H."""
+
+    reads_inputs: ClassVar[bool]
+
+    def __call__(
+        self,
+        W: Float[Tensor, "out in"],
+        scheme: TensorScheme,
+        H: Float[Tensor, "in in"] | None,
+    ) -> Rounded:
+        """`W` written by `scheme`."""
+        ...
+
+
+def range_rule(name: str) -> RangeRule:
+    """The range rule called `name`; ValueError lists those there are."""
+    if name not in RANGES:
+        raise ValueError(f"unknown range {name!r}: one of {', '.join(RANGES)}")
+    return RANGES[name]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Every weight to the nearest point of its grid."""
+
+    reads_inputs: ClassVar[bool] = False
+    range: str = "minmax"
+
+    def __call__(
+        self,
+        W: Float[Tensor, "out in"],
+        scheme: TensorScheme,
+        H: Float[Tensor, "in in"] | None = None,
+    ) -> Rounded:
+        """Round to nearest."""
+        del H
+        grid = weight_grid(W, scheme, range_rule(self.range))
+        return Rounded(quantize_weight(W, grid, scheme), grid, {})
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Column after column, each making up for the errors of those before it: `algorithms.gptq`."""
+
+    reads_inputs: ClassVar[bool] = True
+    range: str = "minmax"
+    damping: float = 0.01
+    block: int = 128
+    act_order: bool = True
+    static_groups: bool = True
+
+    def __call__(
+        self,
+        W: Float[Tensor, "out in"],
+        scheme: TensorScheme,
+        H: Float[Tensor, "in in"] | None,
+    ) -> Rounded:
+        """Round under the Hessian `H` of the layer's input."""
+        if H is None:
+            raise ValueError("GPTQ rounds by the layer's inputs: give it calibration data")
+        quantizer = self.quantizer(W, scheme)
+        W_hat, report = gptq(
+            W,
+            H,
+            quantizer=quantizer,
+            block=self.block,
+            damping=self.damping,
+            act_order=self.act_order,
+        )
+        grid = quantizer.grid()
+        entry = {
+            "output_error": relative_error(W, W_hat, H),
+            "damping": report.damping,
+            "attempts": report.attempts,
+            "dead_columns": report.dead,
+        }
+        return Rounded(quantize_weight(W_hat, grid, scheme), grid, entry)
+
+    def quantizer(
+        self, W: Float[Tensor, "out in"], scheme: TensorScheme
+    ) -> FixedGrids | FittedGroups:
+        """Grids fitted on the way for groups unless static ones were asked for, else fixed ones."""
+        rule = range_rule(self.range)
+        # One float scale stands over all the block scales of NVFP4, so they are fitted together.
+        apart = scheme.scale_format is None or isinstance(scheme.scale_format, E8M0)
+        if scheme.granularity.kind == "group" and apart and not self.static_groups:
+            return FittedGroups(scheme, rule)
+        return FixedGrids.of(W, scheme, rule)

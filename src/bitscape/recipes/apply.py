@@ -1,0 +1,67 @@
+"""Applying a recipe to a pipeline."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bitscape.calibration import CalibrationSet, record
+from bitscape.passes import Context, Progress, check_weights, run, silent
+from bitscape.recipes.recipe import Recipe
+from bitscape.structure import Pipeline
+
+# Calibration images must not be those that an evaluation with the same seed draws.
+APART = 1_000_003
+
+
+def apply(
+    recipe: Recipe,
+    pipeline: Pipeline,
+    *,
+    calibration: CalibrationSet | None = None,
+    seed: int = 0,
+    workspace: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Quantize `pipeline` in place by `recipe`, and return the report: JSON values, per site.
+
+    `calibration` None records what the recipe asks for, if its method reads any. With a
+    `workspace` a killed call, made again, takes up what was finished and ends in the same result;
+    the folder has to belong to this very job.
+    """
+    if recipe.families and pipeline.family not in recipe.families:
+        raise ValueError(
+            f"recipe {recipe.name} is for {', '.join(recipe.families)}, not for {pipeline.family}"
+        )
+    scheme, passes = recipe.quant_scheme(), recipe.build().passes()
+    check_weights(pipeline, scheme)
+    progress = progress or silent
+    if calibration is None and any(step.needs_calibration(scheme) for step in passes):
+        calibration = _recorded(recipe, pipeline, seed, workspace, progress)
+    context = Context(scheme, calibration, seed, progress, {}, workspace)
+    run(passes, pipeline, context)
+    used = None
+    if calibration is not None:
+        used = {**calibration.provenance, "sha256": calibration.identity}
+    return {"method": recipe.method, "scheme": scheme.name, "calibration": used, **context.report}
+
+
+def _recorded(
+    recipe: Recipe, pipeline: Pipeline, seed: int, workspace: Path | None, progress: Progress
+) -> CalibrationSet:
+    kept = None if workspace is None else workspace / "calibration"
+    if kept is not None and kept.is_dir():
+        return CalibrationSet.load(kept)
+    wanted = recipe.calibration
+    labels = torch.arange(wanted.samples) % pipeline.adapter.num_classes
+    found = record(
+        pipeline,
+        labels,
+        seed=APART + wanted.seed + seed,
+        batch=wanted.batch,
+        keep=wanted.keep,
+        progress=progress,
+    )
+    if kept is not None:
+        found.save(kept)
+    return found

@@ -1,0 +1,81 @@
+"""Recipes as data: which method at which scheme, with which options and calibration."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from bitscape.formats import QuantScheme, parse_scheme
+from bitscape.methods import METHODS, Method
+
+
+class Calibration(BaseModel):
+    """The trajectories to record: `samples` images over balanced classes.
+
+    `keep` bounds the calls kept of each trajectory, spread evenly; None keeps all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    samples: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0)
+    batch: int = Field(default=16, ge=1)
+    keep: int | None = Field(default=10, ge=1)
+
+
+class Recipe(BaseModel):
+    """A method, a scheme and everything else that decides the result.
+
+    `options` are fields of the method. An empty list of `families` means all of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    method: str
+    scheme: str
+    options: dict[str, Any] = {}
+    calibration: Calibration = Calibration()
+    families: tuple[str, ...] = ()
+    description: str = ""
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, method: str) -> str:
+        if method not in METHODS:
+            raise ValueError(f"unknown method {method!r}: one of {', '.join(METHODS)}")
+        return method
+
+    @model_validator(mode="after")
+    def _buildable(self) -> "Recipe":
+        self.quant_scheme()
+        self.build()
+        return self
+
+    def quant_scheme(self) -> QuantScheme:
+        """The scheme, parsed."""
+        return parse_scheme(self.scheme)
+
+    def build(self) -> Method:
+        """The method with its options."""
+        try:
+            return METHODS[self.method](**self.options)
+        except TypeError as error:
+            raise ValueError(f"options of {self.method}: {error}") from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in the YAML file `path`; ValueError in one line for one that cannot be used."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no recipe: it needs `name:`, `method:` and `scheme:`")
+    try:
+        return Recipe(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise ValueError(f"{path}: {where}: {first['msg']}") from error
