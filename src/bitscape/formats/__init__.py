@@ -33,9 +33,9 @@ from bitscape.formats.scheme import (
 from bitscape.formats.ternary import Ternary
 
 __all__ = [
-    "Codebook",
     "E8M0",
     "FULL_BITS",
+    "Codebook",
     "Float",
     "Format",
     "Granularity",

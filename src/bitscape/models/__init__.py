@@ -7,12 +7,12 @@ from bitscape.models.var import VAR, VARAdapter, VARConfig
 
 __all__ = [
     "FAMILIES",
+    "VAR",
     "DiT",
     "DiTAdapter",
     "DiTConfig",
     "Family",
     "MultiScaleTokenizer",
-    "VAR",
     "VARAdapter",
     "VARConfig",
     "assemble",

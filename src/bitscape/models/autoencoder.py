@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-Image = Float[Tensor, "batch channel height width"]
+# A function may change the other sizes, so only the batch has a name.
+Image = Float[Tensor, "batch _ _ _"]
+Mapped = Float[Tensor, "batch mapped_channel mapped_height mapped_width"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ResidualBlock(nn.Module):
         same = channels_in == channels_out
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Mapped:
         h = self.conv1(functional.silu(self.norm1(x)))
         h = self.conv2(functional.silu(self.norm2(h)))
         result: Tensor = self.shortcut(x) + h
@@ -59,7 +61,7 @@ class SpatialAttention(nn.Module):
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.proj = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Mapped:
         qkv = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).unsqueeze(1)  # (B, 1, hw, 3c)
         h = functional.scaled_dot_product_attention(*qkv.chunk(3, dim=-1))
         result: Tensor = x + self.proj(h.squeeze(1).transpose(1, 2).reshape(x.shape))
@@ -73,7 +75,7 @@ class Downsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Mapped:
         result: Tensor = self.conv(functional.pad(x, (0, 1, 0, 1)))
         return result
 
@@ -85,7 +87,7 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Mapped:
         result: Tensor = self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
         return result
 
@@ -126,7 +128,7 @@ class Encoder(nn.Module):
         self.norm_out = nn.GroupNorm(groups, widths[-1], eps=1e-6)
         self.conv_out = nn.Conv2d(widths[-1], config.latent_channels, 3, padding=1)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Mapped:
         h = self.conv_in(x)
         for i, level in enumerate(self.levels):
             h = level(h)
@@ -153,7 +155,7 @@ class Decoder(nn.Module):
         self.norm_out = nn.GroupNorm(groups, widths[-1], eps=1e-6)
         self.conv_out = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
-    def forward(self, z: Image) -> Image:
+    def forward(self, z: Image) -> Mapped:
         h = self.middle(self.conv_in(z))
         for i, level in enumerate(self.levels):
             h = level(h)

@@ -23,8 +23,8 @@ from bitscape.quantizers.tables import rows_of, step_grid
 from bitscape.quantizers.weights import dequantize_weight, quantize_weight, weight_grid
 
 __all__ = [
-    "Grid",
     "RANGES",
+    "Grid",
     "RangeRule",
     "bounds_grid",
     "decode_scale",
