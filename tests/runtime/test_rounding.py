@@ -4,7 +4,7 @@ import torch
 from bitscape.formats import Granularity, Int, TensorScheme
 from bitscape.nn import QuantLinear
 from bitscape.quantizers import bounds_grid, quantize
-from bitscape.runtime.rounding import Rounder
+from bitscape.runtime.rounding import rounder
 from bitscape.structure import Role, Site, StepClock
 
 
@@ -19,7 +19,7 @@ def test_codes_are_those_of_the_grid(bits: int, signed: bool, dtype: torch.dtype
     layer.quantize_activation(scheme).set_table(grid.scale, grid.zero)
     x = torch.randn(50, 32) * 3
     x[0] = float(grid.scale) * (torch.arange(32) - 15.5)
-    rounded = Rounder(layer, dtype)(x)
+    rounded = rounder(layer, dtype)(x)
     assert rounded.codes.dtype == dtype
     lift = rounded.zero - (0 if grid.zero is None else int(grid.zero))
     expected = quantize(x, grid, scheme.format) + lift

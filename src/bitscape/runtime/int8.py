@@ -7,16 +7,18 @@ import copy
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from bitscape.formats import Int
 from bitscape.nn import CodedWeight, QuantLinear
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes
-from bitscape.runtime.rounding import Rounded, Rounder
+from bitscape.runtime.rounding import Rounded, rounder
 
 _MIDDLE = 128
+# Sums of so many rows are scaled while they are still in the cache.
+_CHUNK = 256
 
 
 class OnednnLinear(Packed):
@@ -26,30 +28,30 @@ class OnednnLinear(Packed):
     """
 
     scale: Tensor
-    bias: Tensor | None
+    bias: Tensor
     column_sum: Tensor
 
     def __init__(self, layer: QuantLinear) -> None:
         super().__init__()
         values, scale = _signed_weight(layer)
-        self.rounder = Rounder(layer, torch.uint8)
-        self.out_features = layer.out_features
+        self.rounder = rounder(layer, torch.uint8)
         self.register_buffer("packed", torch.ops.onednn.qlinear_prepack(values, None))
         self.register_buffer("scale", scale)
         self.register_buffer("zero", torch.zeros_like(scale, dtype=torch.int64))
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().float())
-        # Only grids that differ between rows need it; they do not share one zero point.
+        self.register_buffer("bias", _bias(layer))
         self.register_buffer("column_sum", scale * values.sum(dim=1, dtype=torch.int64))
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """What the layer computes, in the dtype of `x`."""
-        rounded = self.rounder(x)
-        scale, zero = rounded.scale, rounded.zero
-        if isinstance(scale, Tensor):
-            return self._by_row(rounded, scale).to(x.dtype).view(*x.shape[:-1], -1)
-        fused = x.dtype if x.dtype == torch.bfloat16 else torch.float32
-        y = self._multiply(rounded.codes, scale, int(zero), self.bias, fused)
-        return y.to(x.dtype).view(*x.shape[:-1], -1)
+        rounded: Rounded = self.rounder(x)
+        if not isinstance(rounded.scale, Tensor):
+            fused = x.dtype if x.dtype == torch.bfloat16 else torch.float32
+            y = self._multiply(rounded.codes, rounded.scale, int(rounded.zero), self.bias, fused)
+            return y.to(x.dtype).view(*x.shape[:-1], -1)
+        y = x.new_empty(len(rounded.codes), len(self.scale))
+        for place, part in rounded.parts(_CHUNK):
+            y[place] = self._by_row(part)
+        return y.view(*x.shape[:-1], -1)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OnednnLinear":
         # oneDNN's layout is opaque and cannot be copied; nothing writes to it, so copies share it.
@@ -58,30 +60,21 @@ class OnednnLinear(Packed):
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)
         return twin
 
-    def _by_row(self, rounded: Rounded, scale: Tensor) -> Tensor:
-        y = self._multiply(rounded.codes, 1.0, _MIDDLE, None, torch.float32)
-        if isinstance(rounded.zero, Tensor):
-            y.addcmul_(_MIDDLE - rounded.zero, self.column_sum)
-        y.mul_(scale)
-        return y if self.bias is None else y.add_(self.bias)
+    def _by_row(self, part: Rounded) -> Float32[Tensor, "row out"]:
+        assert isinstance(part.scale, Tensor)
+        if isinstance(part.zero, Tensor):
+            y = self._multiply(part.codes, 1.0, _MIDDLE, None, torch.float32)
+            y.addcmul_(_MIDDLE - part.zero, self.column_sum)
+        else:
+            y = self._multiply(part.codes, 1.0, part.zero, None, torch.float32)
+        return torch.addcmul(self.bias, y, part.scale, out=y)
 
     def _multiply(
         self, codes: Tensor, scale: float, zero: int, bias: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
+        grids = (self.packed, self.scale, self.zero, bias, 1.0, 0)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            codes,
-            scale,
-            zero,
-            self.packed,
-            self.scale,
-            self.zero,
-            bias,
-            1.0,
-            0,
-            dtype,
-            "none",
-            [],
-            "",
+            codes, scale, zero, *grids, dtype, "none", [], ""
         )
         return y
 
@@ -90,38 +83,39 @@ class UnpackLinear(Packed):
     """s8 x s8 with weights that stay in bit planes and are unpacked for every call."""
 
     scale: Tensor
-    bias: Tensor | None
+    bias: Tensor
     column_sum: Tensor
 
     def __init__(self, layer: QuantLinear) -> None:
         super().__init__()
         values, scale = _signed_weight(layer)
-        self.rounder = Rounder(layer, torch.int8)
+        self.rounder = rounder(layer, torch.int8)
         bits = _format(layer).bits
+        left = 1 << (8 - bits)
         # Two's complement of `bits` bits; the planes give it back times 2^(8 - bits).
-        pattern = values.view(torch.uint8) & ((1 << bits) - 1)
-        self.planes = BitPlanes(pattern, bits)
-        self.register_buffer("scale", scale / (1 << (8 - bits)))
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().float())
-        self.register_buffer("column_sum", scale * values.sum(dim=1, dtype=torch.int64))
+        self.planes = BitPlanes(values.view(torch.uint8) & ((1 << bits) - 1), bits)
+        self.register_buffer("scale", scale / left)
+        self.register_buffer("bias", _bias(layer))
+        self.register_buffer("column_sum", values.sum(dim=1, dtype=torch.float32) * left)
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """What the layer computes, in the dtype of `x`."""
-        rounded = self.rounder(x)
-        sums = torch._int_mm(rounded.codes, self.planes.values().T)
-        y = self._scaled(sums, rounded)
-        return y.to(x.dtype).view(*x.shape[:-1], -1)
+        rounded: Rounded = self.rounder(x)
+        weight = self.planes.values().T
+        y = x.new_empty(len(rounded.codes), len(self.scale))
+        for place, part in rounded.parts(_CHUNK):
+            y[place] = self._scaled(torch._int_mm(part.codes, weight).float(), part)
+        return y.view(*x.shape[:-1], -1)
 
-    def _scaled(self, sums: Tensor, rounded: Rounded) -> Tensor:
-        if not isinstance(rounded.scale, Tensor):
-            start = -rounded.zero * rounded.scale * self.column_sum
-            start = start if self.bias is None else start + self.bias
-            return (sums * (rounded.scale * self.scale)).add_(start)
-        y = sums * rounded.scale
-        y = y.mul_(self.scale) if self.bias is None else torch.addcmul(self.bias, y, self.scale)
-        if isinstance(rounded.zero, Tensor):
-            y.addcmul_(-rounded.zero * rounded.scale, self.column_sum)
-        return y
+    def _scaled(
+        self, sums: Float32[Tensor, "row out"], part: Rounded
+    ) -> Float32[Tensor, "row out"]:
+        if isinstance(part.zero, Tensor):
+            sums.addcmul_(part.zero, self.column_sum, value=-1)
+        elif part.zero:
+            sums.sub_(self.column_sum, alpha=part.zero)
+        sums.mul_(part.scale)
+        return torch.addcmul(self.bias, sums, self.scale, out=sums)
 
 
 def obstacle(layer: QuantLinear) -> str | None:
@@ -161,3 +155,10 @@ def _signed_weight(layer: QuantLinear) -> tuple[Tensor, Tensor]:
     values = (coded.codes.to(torch.int16) + _format(layer).qmin).to(torch.int8)
     scale = coded.grid_scale.float().flatten().expand(layer.out_features)
     return values, scale.contiguous()
+
+
+def _bias(layer: QuantLinear) -> Float32[Tensor, " out"]:
+    """The bias, or zeros: adding them is part of a pass that is made anyway."""
+    if layer.bias is None:
+        return torch.zeros(layer.out_features)
+    return layer.bias.detach().float()

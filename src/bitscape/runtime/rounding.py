@@ -3,8 +3,12 @@
 Adding 1.5 2^23 to a float rounds it to an integer, ties to even, and leaves that integer in the low
 bits of its mantissa. Scaling, rounding and the offset are then one multiply-add, and the codes are
 the low bytes of the result: three passes over the activations instead of six.
+
+`dtype` is what the kernel multiplies: uint8, where codes of signed formats are lifted by 128, or
+int8, where those of unsigned formats are lowered by 128.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +18,7 @@ from torch import Tensor, nn
 from bitscape.formats import Int
 from bitscape.nn import ActivationQuantizer, QuantLinear
 from bitscape.quantizers import dynamic_grid
+from bitscape.runtime.packed import Packed
 from bitscape.runtime.prologue import Prologue
 
 _ROUND = 1.5 * 2.0**23
@@ -30,70 +35,129 @@ class Rounded:
     scale: float | Tensor
     zero: int | Tensor
 
+    def parts(self, rows: int) -> Iterator[tuple[slice, "Rounded"]]:
+        """Runs of up to `rows` rows, with their places."""
+        for start in range(0, len(self.codes), rows):
+            part = slice(start, start + rows)
+            scale = self.scale[part] if isinstance(self.scale, Tensor) else self.scale
+            zero = self.zero[part] if isinstance(self.zero, Tensor) else self.zero
+            yield part, Rounded(self.codes[part], scale, zero)
 
-class Rounder(nn.Module):
-    """Prologue and activation quantizer of a layer in one step.
 
-    `dtype` is what the kernel multiplies: uint8, where codes of signed formats are lifted by 128,
-    or int8, where those of unsigned formats are lowered by 128.
-    """
+def rounder(layer: QuantLinear, dtype: torch.dtype) -> nn.Module:
+    """The module that gives the `Rounded` input of `layer`, prologue included."""
+    assert layer.activation is not None
+    if layer.activation.scheme.dynamic:
+        return DynamicRounder(layer, dtype)
+    return StaticRounder(layer, dtype)
+
+
+class StaticRounder(Packed):
+    """Rounds to static ranges: one, or a row of the step table."""
+
+    ones: Tensor
 
     def __init__(self, layer: QuantLinear, dtype: torch.dtype) -> None:
         super().__init__()
-        assert layer.activation is not None
-        assert isinstance(layer.activation.scheme.format, Int)
-        self.activation: ActivationQuantizer = layer.activation
-        self.format: Int = layer.activation.scheme.format
+        self.activation, self.format = _quantizer(layer)
         self.dtype = dtype
-        self.lift = (128 if self.format.signed else 0) - (128 if dtype == torch.int8 else 0)
+        self.lift = _lift(self.format, dtype)
+        self.prologue = Prologue(layer)
+        scale, zero = self.activation.table_scale, self.activation.table_zero
+        assert scale is not None
+        # Numbers, because reading one from a tensor takes longer than rounding a short input.
+        self.scales: list[float] = scale.flatten().tolist()
+        zeros = torch.zeros_like(scale) if zero is None else zero
+        self.zeros = [int(value) + self.lift for value in zeros.flatten().tolist()]
+        # Vectors, because a scalar operand would be read through a slower broadcast.
+        ones = torch.ones(layer.in_features, device=scale.device)
+        self.register_buffer("ones", ones)
+
+    def forward(self, x: Float[Tensor, "*batch in"]) -> Rounded:
+        """The codes of x, rows flattened."""
+        x = x.detach()
+        rows = None if len(self.scales) == 1 else self.activation.rows()
+        if rows is not None and rows.numel() > 1:
+            return self._by_row(x)
+        row = 0 if rows is None else int(rows)
+        return self._by_number(x.reshape(-1, x.shape[-1]), self.scales[row], self.zeros[row])
+
+    def _by_number(self, x: Float[Tensor, "row in"], scale: float, zero: int) -> Rounded:
+        """Codes on a grid that all rows share."""
+        inverse, offset = self.prologue.inverse, self.prologue.offset
+        if self.prologue.rotation:
+            x, inverse, offset = self.prologue(x.float()), None, None
+        factor = (self.ones if inverse is None else inverse) * (1 / scale)
+        whole = _ROUND + zero
+        if offset is None:
+            y = _multiply_add(x, factor, self.ones * whole)
+        else:
+            # The offset has a fraction, which would be lost if it met the large constant first.
+            y = _multiply_add(x, factor, offset * (1 / scale)).add_(whole)
+        return Rounded(_codes(y, self.format, self.lift, self.dtype), scale, zero)
+
+    def _by_row(self, x: Tensor) -> Rounded:
+        """Codes on a grid that differs between tokens or samples."""
+        u = self.prologue(x.float())
+        grid = self.activation.grid(u)
+        shape = (*x.shape[:-1], 1)
+        scale = grid.scale.expand(shape).reshape(-1, 1)
+        zero = torch.zeros_like(scale) if grid.zero is None else grid.zero.expand(shape)
+        return _on_grid(
+            u.flatten(end_dim=-2), scale, zero.reshape(-1, 1) + self.lift, self.format, self.dtype
+        )
+
+
+class DynamicRounder(Packed):
+    """Rounds each token to the range found in it."""
+
+    def __init__(self, layer: QuantLinear, dtype: torch.dtype) -> None:
+        super().__init__()
+        activation, self.format = _quantizer(layer)
+        self.scheme = activation.scheme
+        self.dtype = dtype
+        self.lift = _lift(self.format, dtype)
         self.prologue = Prologue(layer)
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Rounded:
         """The codes of x, rows flattened."""
-        if self.activation.scheme.dynamic:
-            return self._dynamic(self.prologue(x.float()).flatten(end_dim=-2))
-        grid = self.activation.grid(x)
-        if grid.scale.numel() > 1:
-            return self._by_row(x, grid.scale, grid.zero)
-        zero = self.lift + (0 if grid.zero is None else int(grid.zero))
-        return self._static(x.float().flatten(end_dim=-2), float(grid.scale), zero)
-
-    def _static(self, x: Float32[Tensor, "row in"], scale: float, zero: int) -> Rounded:
-        inverse, offset = self.prologue.inverse, self.prologue.offset
-        if self.prologue.rotation:
-            x, inverse, offset = self.prologue(x), None, None
-        # A vector, because a scalar operand would be read through a slower broadcast.
-        factor = x.new_full(x.shape[1:], 1 / scale) if inverse is None else inverse / scale
-        start = x.new_full(x.shape[1:], _ROUND + zero) if offset is None else offset / scale
-        y = torch.addcmul(start, x, factor)
-        if offset is not None:
-            # The offset has a fraction, which would be lost if it met the large constant first.
-            y.add_(_ROUND + zero)
-        return Rounded(self._codes(y), scale, zero)
-
-    def _by_row(self, x: Tensor, scale: Tensor, zero: Tensor | None) -> Rounded:
-        """Codes on a static grid that differs between tokens or samples."""
-        u = self.prologue(x.float())
-        shape = (*x.shape[:-1], 1)
-        scales = scale.expand(shape).reshape(-1, 1)
-        zeros = torch.zeros_like(scales) if zero is None else zero.expand(shape).reshape(-1, 1)
-        return self._on_grid(u.flatten(end_dim=-2), scales, zeros + self.lift)
-
-    def _dynamic(self, u: Float32[Tensor, "row in"]) -> Rounded:
-        if not self.activation.scheme.symmetric:
-            grid = dynamic_grid(u, self.activation.scheme)
+        u = self.prologue(x.detach().reshape(-1, x.shape[-1]).float())
+        if not self.scheme.symmetric:
+            grid = dynamic_grid(u, self.scheme)
             assert grid.zero is not None
-            return self._on_grid(u, grid.scale, grid.zero + self.lift)
-        scale = u.abs().amax(dim=-1, keepdim=True).div_(self.format.highest or self.format.largest)
+            return _on_grid(u, grid.scale, grid.zero + self.lift, self.format, self.dtype)
+        # Two reductions: `aminmax` along an axis is eight times slower than either.
+        low, high = u.amin(dim=-1, keepdim=True), u.amax(dim=-1, keepdim=True)
+        scale = torch.maximum(high, low.neg_()).div_(self.format.highest or self.format.largest)
         scale.masked_fill_(scale == 0, 1.0)
         # No clamp: the scale was made for the greatest magnitude of the row.
         y = u.mul(1 / scale).add_(_ROUND + self.lift)
         return Rounded(y.view(torch.int32).to(self.dtype), scale, self.lift)
 
-    def _on_grid(self, u: Tensor, scale: Tensor, zero: Tensor) -> Rounded:
-        return Rounded(self._codes(u.mul(1 / scale).add_(zero + _ROUND)), scale, zero)
 
-    def _codes(self, y: Float32[Tensor, "row in"]) -> Tensor:
-        low = _ROUND + self.lift + self.format.lowest
-        y.clamp_(low, low + self.format.highest - self.format.lowest)
-        return y.view(torch.int32).to(self.dtype)
+def _quantizer(layer: QuantLinear) -> tuple[ActivationQuantizer, Int]:
+    assert layer.activation is not None
+    assert isinstance(layer.activation.scheme.format, Int)
+    return layer.activation, layer.activation.scheme.format
+
+
+def _lift(fmt: Int, dtype: torch.dtype) -> int:
+    return (128 if fmt.signed else 0) - (128 if dtype == torch.int8 else 0)
+
+
+def _multiply_add(x: Tensor, factor: Tensor, start: Tensor) -> Float32[Tensor, "row in"]:
+    if x.dtype == torch.float32:
+        return torch.addcmul(start, x, factor)
+    # The copy in float32 is overwritten: fresh memory costs more than the arithmetic.
+    y = x.float()
+    return torch.addcmul(start, y, factor, out=y)
+
+
+def _on_grid(u: Tensor, scale: Tensor, zero: Tensor, fmt: Int, dtype: torch.dtype) -> Rounded:
+    y = u.mul(1 / scale).add_(zero + _ROUND)
+    return Rounded(_codes(y, fmt, _lift(fmt, dtype), dtype), scale, zero)
+
+
+def _codes(y: Float32[Tensor, "row in"], fmt: Int, lift: int, dtype: torch.dtype) -> Tensor:
+    y.clamp_(_ROUND + lift + fmt.lowest, _ROUND + lift + fmt.highest)
+    return y.view(torch.int32).to(dtype)
