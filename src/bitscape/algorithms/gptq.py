@@ -234,10 +234,7 @@ def _spans(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _check(W: Tensor, H: Tensor, quantizer: ColumnQuantizer, width: int, act_order: bool) -> None:
     n = W.shape[1]
-    if H.shape != (n, n):
-        raise ValueError(
-            f"a weight with {n} columns needs a {n} x {n} Hessian, got {tuple(H.shape)}"
-        )
+    assert H.shape == (n, n)
     group = quantizer.group or n
     if n % group or group % width:
         raise ValueError(f"{n} columns do not divide into groups of {group} and steps of {width}")

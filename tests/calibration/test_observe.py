@@ -1,0 +1,60 @@
+"""One sweep fills the statistics of all sites with their prologued inputs."""
+
+import torch
+from torch import Tensor, nn
+
+from bitscape.calibration import CalibrationSet, hessians, observe, site_input
+from bitscape.nn import QuantConv2d, QuantLinear
+from bitscape.structure import Kind, Pipeline, Role, Site, StepClock
+
+
+class Kept:
+    """Every input, and the step it came at."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.inputs: list[tuple[Tensor, Tensor]] = []
+
+    def update(self, u: Tensor, step: Tensor) -> None:
+        self.inputs.append((u.clone(), step.clone()))
+
+
+def test_every_call_reaches_every_site(pipeline: Pipeline, calibration: CalibrationSet) -> None:
+    sites = pipeline.adapter.sites(pipeline.network)
+    kept = observe(pipeline, calibration.calls, sites, Kept)
+    assert list(kept) == [site.name for site in sites]
+    for site in sites:
+        assert len(kept[site.name].inputs) == len(calibration.calls)
+        for (u, step), call in zip(kept[site.name].inputs, calibration.calls, strict=True):
+            assert u.ndim == (3 if site.tokens else 2)
+            assert torch.equal(step, call.step)
+
+
+def test_hooks_and_clocks_are_gone_afterwards(
+    pipeline: Pipeline, calibration: CalibrationSet
+) -> None:
+    observe(pipeline, calibration.calls, pipeline.adapter.sites(pipeline.network), Kept)
+    assert not any(module._forward_pre_hooks for module in pipeline.network.modules())
+    assert all(int(clock.index) == -1 for clock in pipeline.clocks.values())
+
+
+def test_hessian_is_of_the_prologued_input(pipeline: Pipeline, calibration: CalibrationSet) -> None:
+    site = next(s for s in pipeline.adapter.sites(pipeline.network) if s.role is Role.FC1)
+    before = hessians(pipeline, calibration.calls, [site])[site.name].matrix().clone()
+    layer = pipeline.network.get_submodule(site.name)
+    assert isinstance(layer, QuantLinear)
+    scale = torch.linspace(0.5, 2, layer.in_features)
+    layer.affine(scale)
+    after = hessians(pipeline, calibration.calls, [site])[site.name].matrix()
+    torch.testing.assert_close(after, before / scale / scale[:, None], rtol=1e-4, atol=1e-5)
+
+
+def test_rows_of_a_convolution_meet_its_matrix() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 5, 3, stride=2, padding=1, bias=False)
+    clock = StepClock()
+    layer = QuantConv2d.of(conv, Site("conv", Role.CONV, Kind.CONV), clock)
+    x = torch.randn(2, 3, 8, 8)
+    rows = site_input(layer, x)
+    expected = conv(x).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(rows @ conv.weight.flatten(1).T, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,86 @@
+"""Every method on every family: it runs, is finite and repeatable, and earns its keep."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from bitscape.calibration import CalibrationSet, record, stream
+from bitscape.formats import parse_scheme
+from bitscape.methods import METHODS
+from bitscape.models import FAMILIES
+from bitscape.passes import Context, run
+from bitscape.structure import Pipeline
+
+SCHEMES = ["W8A8", "W4A16", "W3A16,asym", "W4A8@g8", "W8A8,static", "FP8", "We2m1A6"]
+
+
+def quantized(method: str, scheme: str, pipeline: Pipeline, data: CalibrationSet) -> Pipeline:
+    result = copy.deepcopy(pipeline)
+    run(METHODS[method]().passes(), result, Context(parse_scheme(scheme), data))
+    return result
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def pipeline(request: pytest.FixtureRequest) -> Pipeline:
+    return FAMILIES[request.param].tiny()
+
+
+@pytest.fixture(scope="module")
+def data(pipeline: Pipeline) -> CalibrationSet:
+    return record(pipeline, range(8), seed=5, batch=4, keep=3)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("method", METHODS)
+def test_method_runs_and_repeats_itself(
+    method: str, scheme: str, pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    states, images = [], []
+    for _ in range(2):
+        model = quantized(method, scheme, pipeline, data)
+        states.append(model.network.state_dict())
+        images.append(model.sample([0, 1], seed=0))
+        assert torch.isfinite(model.latents(torch.arange(2), seed=0)).all()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert torch.equal(*images)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_eight_bits_change_little_and_fewer_change_more(
+    method: str, pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    errors = [
+        sum(block_errors(pipeline, quantized(method, scheme, pipeline, data), data))
+        for scheme in ("W8A16", "W6A16", "W4A16", "W2A16")
+    ]
+    assert errors == sorted(errors)
+    assert errors[0] < 1e-3
+
+
+@pytest.mark.parametrize("scheme", ["W4A16", "W4A16,asym", "W3A16", "W3A16,asym", "W3A16@g8"])
+def test_gptq_beats_rtn_in_every_block(
+    scheme: str, pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    rtn, gptq = (
+        block_errors(pipeline, quantized(method, scheme, pipeline, data), data)
+        for method in ("rtn", "gptq")
+    )
+    assert all(better < worse for better, worse in zip(gptq, rtn, strict=True))
+
+
+@torch.no_grad()
+def block_errors(full: Pipeline, model: Pipeline, data: CalibrationSet) -> list[float]:
+    """The relative squared error of each block's output, both streams starting from the data."""
+    blocks = full.adapter.blocks(full.network)
+    outputs: list[list[tuple[Tensor, ...]]] = []
+    for pipeline in (full, model):
+        units = stream(pipeline.network, pipeline.clocks, blocks, data.calls)
+        outputs.append([unit.run() for unit in units])
+    return [
+        float(sum((a - b).square().sum() for a, b in zip(xs, ys, strict=True)))
+        / float(sum(a.square().sum() for a in xs))
+        for xs, ys in zip(*outputs, strict=True)
+    ]

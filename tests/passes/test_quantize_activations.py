@@ -1,0 +1,81 @@
+"""Activation quantizers: dynamic, static, by step, and where none belongs."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bitscape.calibration import StepSamples, observe
+from bitscape.nn import QuantLinear, insert, quantized_sites
+from bitscape.passes import Context, QuantizeActivations, run
+from bitscape.passes.quantize_activations import nearest
+from bitscape.structure import Pipeline, Role
+
+Make = Callable[..., Context]
+
+
+def activations(pipeline: Pipeline) -> dict[str, QuantLinear]:
+    layers = quantized_sites(pipeline.network)
+    return {n: la for n, la in layers.items() if isinstance(la, QuantLinear) and la.activation}
+
+
+def test_the_modulation_keeps_its_activations(pipeline: Pipeline, context: Make) -> None:
+    run([QuantizeActivations()], pipeline, context("W8A8"))
+    roles = {layer.site.role for layer in activations(pipeline).values()}
+    assert Role.QKV in roles
+    assert Role.ADA not in roles
+
+
+def test_full_precision_activations_get_no_quantizer(pipeline: Pipeline, context: Make) -> None:
+    run([QuantizeActivations()], pipeline, context("W4A16"))
+    assert not activations(pipeline)
+
+
+def test_static_range_covers_all_that_was_recorded(pipeline: Pipeline, context: Make) -> None:
+    told = context("W8A8,static/ada=W8A8,static")
+    assert told.calibration is not None
+    insert(pipeline.network, pipeline.adapter.sites(pipeline.network), pipeline.clocks)
+    sites = pipeline.adapter.sites(pipeline.network)
+    samples = observe(pipeline, told.calibration.calls, sites, StepSamples)
+    run([QuantizeActivations()], pipeline, told)
+    assert len(activations(pipeline)) == len(sites)
+    for name, layer in activations(pipeline).items():
+        quantizer = layer.activation
+        assert quantizer is not None
+        assert quantizer.table_scale is not None
+        assert quantizer.table_zero is not None
+        assert quantizer.table_scale.shape == (1, 1)
+        [values] = samples[name].row(samples[name].positions())
+        low = -quantizer.table_zero * quantizer.table_scale
+        high = (255 - quantizer.table_zero) * quantizer.table_scale
+        slack = float(quantizer.table_scale)
+        assert float(low) <= min(float(values.min()), 0) + slack
+        assert float(high) >= max(float(values.max()), 0) - slack
+
+
+def test_steps_have_ranges_of_their_own(pipeline: Pipeline, context: Make) -> None:
+    run([QuantizeActivations(index="step")], pipeline, context("W8A8,static/ada=W8A8,static"))
+    for layer in activations(pipeline).values():
+        quantizer = layer.activation
+        assert quantizer is not None
+        assert quantizer.table_scale is not None
+        if quantizer.row_of is None:
+            assert not layer.site.tokens
+            assert quantizer.table_scale.shape == (1, 1)
+        else:
+            assert quantizer.row_of.shape == (pipeline.adapter.steps,)
+            assert int(quantizer.row_of.max()) == len(quantizer.table_scale) - 1
+    latents = pipeline.latents(torch.arange(2), seed=0)
+    assert torch.isfinite(latents).all()
+
+
+def test_a_step_never_seen_takes_the_nearest_one() -> None:
+    assert nearest([1, 4, 9], 11).tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_static_ranges_need_calibration(pipeline: Pipeline, context: Make) -> None:
+    static, dynamic = context("W8A8,static").scheme, context("W8A8").scheme
+    assert QuantizeActivations().needs_calibration(static)
+    assert not QuantizeActivations().needs_calibration(dynamic)
+    with pytest.raises(ValueError, match="static activation range needs calibration"):
+        run([QuantizeActivations()], pipeline, Context(static))

@@ -1,0 +1,30 @@
+"""The bundled recipes."""
+
+import pytest
+
+from bitscape.methods import METHODS
+from bitscape.recipes import RECIPES, find_recipe
+
+
+def test_names_are_method_and_scheme() -> None:
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        assert name.startswith(f"{recipe.method}-")
+        assert name == name.lower()
+        assert recipe.description
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_settings_everyone_asks_for_are_there(method: str) -> None:
+    wanted = (
+        "w8a8 w8a8-static w8a16 w6a16 w4a16 w4a16-g64 w4a16-asym w3a16 w3a16-asym w2a16 w4a8 w3a8 "
+        "w6a6 w4a4 fp8 mxfp4 nvfp4"
+    )
+    assert not {f"{method}-{scheme}" for scheme in wanted.split()} - RECIPES.keys()
+
+
+def test_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="unknown recipe 'gptq-w4a15': nearest are gptq-w4a1"):
+        find_recipe("gptq-w4a15")
+    with pytest.raises(FileNotFoundError, match=r"nowhere.yaml does not exist"):
+        find_recipe("nowhere.yaml")
