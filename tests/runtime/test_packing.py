@@ -5,7 +5,7 @@ from torch import nn
 from bitscape.formats import parse_scheme
 from bitscape.nn import QuantLinear, insert, quantized_sites
 from bitscape.quantizers import minmax, quantize_weight, weight_grid
-from bitscape.runtime import KERNELS, Capabilities, pack_network, resident_bytes
+from bitscape.runtime import KERNELS, Capabilities, choose_kernels, pack_network, resident_bytes
 from bitscape.structure import Role, Site, StepClock
 
 ALL = Capabilities(vnni=True, bf16=True)
@@ -66,6 +66,13 @@ def test_machine_without_instructions_runs_the_reference() -> None:
     choices = pack_network(network("W8A8"), machine=none)
     assert choices[0].kernel == "dequant"
     assert "VNNI" in choices[0].reason
+
+
+def test_choosing_packs_nothing() -> None:
+    net = network("W8A8")
+    planned = choose_kernels(net, machine=ALL)
+    assert list(quantized_sites(net)) == ["0", "2", "3"]
+    assert planned == pack_network(net, machine=ALL)
 
 
 def test_unknown_kernel_names_the_known_ones() -> None:

@@ -4,7 +4,7 @@ from bitscape.runtime.bench import Latency, compare, time_callable
 from bitscape.runtime.blocks import VARIANTS, BlockLatency, time_block
 from bitscape.runtime.capabilities import Capabilities, describe_machine
 from bitscape.runtime.kernels import KERNELS, Kernel
-from bitscape.runtime.packing import Choice, pack_network, resident_bytes
+from bitscape.runtime.packing import Choice, choose_kernels, pack_network, resident_bytes
 from bitscape.runtime.planes import BitPlanes
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Choice",
     "Kernel",
     "Latency",
+    "choose_kernels",
     "compare",
     "describe_machine",
     "pack_network",

@@ -3,8 +3,11 @@
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -17,21 +20,25 @@ class Capabilities:
     @classmethod
     def probe(cls) -> "Capabilities":
         """The capabilities of this machine's processor, from torch's own detection."""
-        flags = torch.cpu.get_capabilities()
-        return cls(
-            vnni=bool(flags.get("avx512_vnni") or flags.get("amx_int8")),
-            bf16=bool(flags.get("avx512_bf16") or flags.get("amx_bf16")),
-        )
+        return cls(vnni=torch.cpu._is_vnni_supported(), bf16=torch.cpu._is_avx512_bf16_supported())
 
 
 def describe_machine() -> dict[str, str | int]:
     """Processor, instruction sets, threads and torch version, for the head of a benchmark."""
-    flags = torch.cpu.get_capabilities()
-    sets = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+    machine = Capabilities.probe()
+    sets = [torch.backends.cpu.get_cpu_capability()]
+    sets += ["VNNI"] if machine.vnni else []
+    sets += ["BF16"] if machine.bf16 else []
     return {
-        "processor": str(flags.get("cpu_name") or platform.processor() or platform.machine()),
-        "instruction_sets": " ".join(name for name in sets if flags.get(name)),
+        "processor": _processor(),
+        "instruction_sets": " ".join(sets),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def _processor() -> str:
+    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from bitscape.nn import QuantLinear, quantized_sites
+from bitscape.nn import QuantAttend, Quantized, QuantLinear, quantized_sites
 from bitscape.runtime.capabilities import Capabilities
 from bitscape.runtime.kernels import KERNELS, Kernel
 
@@ -14,7 +14,11 @@ FLOAT = "float"
 
 @dataclass(frozen=True)
 class Choice:
-    """The kernel of one site. `reason` says why the kernels preferred to it were passed over."""
+    """The kernel of one site. `reason` says why the kernels preferred to it were passed over.
+
+    `kernel` is "float" for a site that stays in the normal form. `real` is false where rounding is
+    emulated in float.
+    """
 
     name: str
     kernel: str
@@ -35,17 +39,29 @@ def pack_network(
     kernel's name takes that kernel where it is supported and "dequant" elsewhere. `rows` is the
     number of rows a call, if all calls are alike. Sites without codes stay as they are.
     """
+    choices = choose_kernels(network, kernel=kernel, rows=rows, machine=machine)
+    for choice in choices:
+        if choice.kernel in KERNELS:
+            site = network.get_submodule(choice.name)
+            assert isinstance(site, QuantLinear)
+            network.set_submodule(choice.name, KERNELS[choice.kernel].build(site))
+    return choices
+
+
+def choose_kernels(
+    network: nn.Module,
+    *,
+    kernel: str = "auto",
+    rows: int | None = None,
+    machine: Capabilities | None = None,
+) -> list[Choice]:
+    """The choices `pack_network` would make, without packing anything."""
     candidates = _candidates(kernel)
     machine = machine or Capabilities.probe()
-    choices = []
-    for name, site in quantized_sites(network).items():
-        if not isinstance(site, QuantLinear) or site.coded is None:
-            choices.append(_unpacked(name, site))
-            continue
-        chosen, reason = _choose(site, candidates, machine, rows)
-        network.set_submodule(name, chosen.build(site))
-        choices.append(Choice(name, chosen.name, chosen.real(site), reason))
-    return choices
+    return [
+        _choose(name, site, candidates, machine, rows)
+        for name, site in quantized_sites(network).items()
+    ]
 
 
 def resident_bytes(network: nn.Module) -> int:
@@ -65,20 +81,20 @@ def _candidates(kernel: str) -> list[Kernel]:
 
 
 def _choose(
-    layer: QuantLinear, candidates: list[Kernel], machine: Capabilities, rows: int | None
-) -> tuple[Kernel, str]:
+    name: str, site: Quantized, candidates: list[Kernel], machine: Capabilities, rows: int | None
+) -> Choice:
+    if not isinstance(site, QuantLinear):
+        rounded = site.q if isinstance(site, QuantAttend) else site.activation
+        return Choice(name, FLOAT, rounded is None, "there are kernels for linear sites only")
+    if site.coded is None:
+        return Choice(name, FLOAT, site.activation is None, "the weight has no codes")
     reasons: list[str] = []
     for kernel in candidates:
-        reason = kernel.supports(layer, machine, rows=rows)
+        reason = kernel.supports(site, machine, rows=rows)
         if reason is None:
-            return kernel, "; ".join(reasons)
+            return Choice(name, kernel.name, kernel.real(site), "; ".join(reasons))
         reasons.append(f"{kernel.name}: {reason}")
     raise AssertionError("the last candidate, dequant, supports every layer")
-
-
-def _unpacked(name: str, site: nn.Module) -> Choice:
-    rounded = isinstance(site, QuantLinear) and site.activation is None
-    return Choice(name, FLOAT, rounded, "the site has no kernel or no codes")
 
 
 def _tensors(network: nn.Module) -> Iterator[Tensor]:

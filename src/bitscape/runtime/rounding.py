@@ -53,7 +53,10 @@ def rounder(layer: QuantLinear, dtype: torch.dtype) -> nn.Module:
 
 
 class StaticRounder(Packed):
-    """Rounds to static ranges: one, or a row of the step table."""
+    """Rounds to static ranges: one, or a row of the step table.
+
+    NaN has no code and becomes some finite number; looking for it would cost another pass.
+    """
 
     ones: Tensor
 

@@ -1,0 +1,25 @@
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+SMALL = {
+    "linear": "--inputs 64 --outputs 32 --rows 4",
+    "block": "--channels 64 --heads 2 --batch 1 --tokens 4",
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_script_reports_every_variant(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"{name} {SMALL[name]} --threads 1 --seconds 0.01 --json"
+    monkeypatch.setattr("sys.argv", words.split())
+    monkeypatch.syspath_prepend(SCRIPTS)
+    runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+    report = json.loads(capsys.readouterr().out)
+    for table in report["tables"].values():
+        assert {"fp32", "bf16", "W8A8", "W8A8,static", "W4A8", "W4A16"} == set(table)
+        assert all(row["median"] > 0 for row in table.values())
