@@ -12,8 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-# A function may change the other sizes, so only the batch has a name.
-Image = Float[Tensor, "batch _ _ _"]
+Image = Float[Tensor, "batch channel height width"]
 Mapped = Float[Tensor, "batch mapped_channel mapped_height mapped_width"]
 
 

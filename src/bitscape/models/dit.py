@@ -25,6 +25,7 @@ from bitscape.structure import (
     Lesson,
     Randomness,
     Site,
+    Style,
     Trajectory,
     chain,
     constant_step,
@@ -135,12 +136,14 @@ class DiT(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.patch_embed.weight.flatten(1))
+        assert self.patch_embed.bias is not None
         nn.init.zeros_(self.patch_embed.bias)
         nn.init.normal_(self.class_embed.weight, std=0.02)
         nn.init.normal_(self.time_fc1.weight, std=0.02)
         nn.init.normal_(self.time_fc2.weight, std=0.02)
-        for linear in (*(b.ada for b in self.blocks), self.final.ada, self.final.linear):
-            nn.init.zeros_(linear.weight)
+        for name, parameter in self.named_parameters():
+            if name.endswith(("ada.weight", "final.linear.weight")):
+                nn.init.zeros_(parameter)
 
 
 def sine_frequencies(t: Int[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:
@@ -173,7 +176,7 @@ class DiTAdapter:
     """
 
     family = "dit"
-    style = "diffusion"
+    style: Style = "diffusion"
     loss_name = "denoising_loss"
     discrete = False
 

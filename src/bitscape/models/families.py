@@ -31,7 +31,7 @@ class Family:
     tiny_config: Any
     config: type
     network: Callable[[Any], nn.Module]
-    adapter: Callable[[Any, nn.Module], Adapter]
+    adapter: Callable[[Any, Any], Adapter]
     tokenizer: Callable[[Any], nn.Module]
     sampler: Mapping[str, Any]
 
@@ -54,7 +54,9 @@ class Family:
     def build(self, size: str, seed: int = 0) -> Pipeline:
         """A released size with random weights drawn from `seed`; ValueError for an unknown size."""
         if size not in self.sizes:
-            raise ValueError(f"unknown size {size!r} of {self.name}: one of {', '.join(self.sizes)}")
+            raise ValueError(
+                f"unknown size {size!r} of {self.name}: one of {', '.join(self.sizes)}"
+            )
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return self.pipeline(f"{self.name}-{size}", size, self.sizes[size])
@@ -92,7 +94,9 @@ def _autoencoder(config: Config) -> AutoencoderConfig:
     return AutoencoderConfig(160, (1, 1, 2, 2, 4), 2, config.latent_channels)
 
 
-TINY_VAR = VARConfig(16, 2, 2, num_classes=10, vocabulary=32, latent_channels=8, patch_nums=(1, 2, 4))
+TINY_VAR = VARConfig(
+    16, 2, 2, num_classes=10, vocabulary=32, latent_channels=8, patch_nums=(1, 2, 4)
+)
 TINY_DIT = DiTConfig(
     16, 2, 2, num_classes=10, side=4, latent_channels=8, patch=1, learn_sigma=False, frequencies=32
 )
@@ -130,7 +134,7 @@ FAMILIES: Mapping[str, Family] = {"var": VAR_FAMILY, "dit": DIT_FAMILY}
 
 
 def describe(pipeline: Pipeline) -> dict[str, Any]:
-    """Everything but the weights, as JSON values, from which `assemble` builds the same pipeline."""
+    """Everything but the weights, as JSON values; `assemble` builds the same pipeline from it."""
     tokenizer = pipeline.tokenizer
     assert isinstance(tokenizer, MultiScaleTokenizer)
     return {
@@ -148,8 +152,8 @@ def describe(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def assemble(description: Mapping[str, Any]) -> Pipeline:
-    """The pipeline that `describe` described, with fresh weights; ValueError for a bad description."""
-    name = description.get("family")
+    """The pipeline that `describe` described, with fresh weights; ValueError if it cannot be."""
+    name = str(description.get("family"))
     if name not in FAMILIES:
         raise ValueError(f"unknown model family {name!r}: one of {', '.join(FAMILIES)}")
     family, tokenizer = FAMILIES[name], description["tokenizer"]

@@ -1,6 +1,7 @@
 """Layers that VAR and DiT have in common: modulation, self-attention, feed-forward."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -90,7 +91,9 @@ def modulation_push(
 
     @torch.no_grad()
     def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
-        linear, norm = network.get_submodule(ada), network.get_submodule(modulate)
+        # The linear may be a quantizable one by now: same fields, another class.
+        linear: Any = network.get_submodule(ada)
+        norm: Any = network.get_submodule(modulate)
         width = len(scale)
         a = slice(scale_part * width, (scale_part + 1) * width)
         h = slice(shift_part * width, (shift_part + 1) * width)
@@ -111,7 +114,7 @@ def value_push(qkv: str) -> Callable[[nn.Module, Tensor, Tensor], None]:
 
     @torch.no_grad()
     def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
-        linear = network.get_submodule(qkv)
+        linear: Any = network.get_submodule(qkv)
         rows = slice(2 * len(scale), 3 * len(scale))
         linear.bias[rows] = (linear.bias[rows] - shift) / scale
         linear.weight[rows] /= scale[:, None]

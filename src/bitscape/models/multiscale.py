@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig, Decoder, Encoder
 
-Map = Float[Tensor, "batch channel height width"]
-Tokens = Int[Tensor, "batch token"]
+# Functions change the other sizes (scales differ in theirs), so only the batch has a name.
+Map = Float[Tensor, "batch _ _ _"]
+Tokens = Int[Tensor, "batch _"]
 
 
 class Phi(nn.Conv2d):
@@ -94,7 +95,7 @@ class MultiScaleQuantizer(nn.Module):
             maps.append(total)
         return tokens, maps
 
-    def teacher_inputs(self, tokens: Sequence[Tokens]) -> Float[Tensor, "batch token channel"]:
+    def teacher_inputs(self, tokens: Sequence[Tokens]) -> Float[Tensor, "batch input channel"]:
         """The inputs of scales 1 onwards when all earlier tokens are known."""
         total: Tensor | None = None
         inputs = []

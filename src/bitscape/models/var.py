@@ -37,6 +37,7 @@ from bitscape.structure import (
     Randomness,
     Role,
     Site,
+    Style,
     Trajectory,
     caches,
     chain,
@@ -87,6 +88,16 @@ class VARBlock(nn.Module):
         g1, g2, a1, a2, h1, h2 = self.ada(condition).chunk(6, dim=-1)
         x = torch.addcmul(x, self.attn(self.norm1(x, a1, h1), mask, cache), g1.unsqueeze(1))
         return torch.addcmul(x, self.mlp(self.norm2(x, a2, h2)), g2.unsqueeze(1))
+
+    @torch.no_grad()
+    def initialise(self, depth: int) -> None:
+        """Damp the residual outputs by sqrt(2 depth) and start from nearly closed gates."""
+        self.attn.proj.weight /= (2 * depth) ** 0.5
+        self.mlp.fc2.weight /= (2 * depth) ** 0.5
+        gates = self.ada.out_features // 3
+        self.ada.weight[:gates] *= 1e-5
+        self.ada.weight[gates:] *= 0.5
+        self.attn.qkv.bias.register_hook(_keep_key_bias_zero)
 
 
 class VAR(nn.Module):
@@ -170,12 +181,8 @@ class VAR(nn.Module):
         self.head.weight *= 0.02
         self.head_ada.weight *= 0.5
         for block in self.blocks:
-            block.attn.proj.weight /= (2 * self.config.depth) ** 0.5
-            block.mlp.fc2.weight /= (2 * self.config.depth) ** 0.5
-            gates = 2 * self.config.embed_dim
-            block.ada.weight[:gates] *= 1e-5
-            block.ada.weight[gates:] *= 0.5
-            block.attn.qkv.bias.register_hook(_keep_key_bias_zero)
+            assert isinstance(block, VARBlock)
+            block.initialise(self.config.depth)
 
 
 def _keep_key_bias_zero(gradient: Tensor) -> Tensor:
@@ -188,7 +195,7 @@ class VARAdapter:
     """What the library needs to know of VAR. Steps are scales."""
 
     family = "var"
-    style = "autoregressive"
+    style: Style = "autoregressive"
     loss_name = "nll"
     discrete = True
 
@@ -240,9 +247,10 @@ class VARAdapter:
         if guidance:
             labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
         stores = caches(config.depth, sum(pn * pn for pn in config.patch_nums))
-        f, first, last = None, 0, self.steps - 1
+        first, last = 0, self.steps - 1
         shape = (len(labels), config.patch_nums[0] ** 2, config.latent_channels)
         inputs = self.codebook.embedding.weight.new_zeros(shape)
+        f = inputs.new_zeros(batch, config.latent_channels, self.codebook.side, self.codebook.side)
         for scale, pn in enumerate(config.patch_nums):
             logits = yield Call(
                 "", constant_step(scale), (inputs, labels, first), {"caches": stores}
@@ -251,8 +259,7 @@ class VARAdapter:
                 logits = guide(logits, guidance * scale / max(last, 1))
             noise = randomness.gumbel(pn * pn, config.vocabulary)
             tokens = pick_tokens(logits / temperature, noise, top_k=top_k, top_p=top_p)
-            h = self.codebook.residual(scale, tokens)
-            f = h if f is None else f + h
+            f = f + self.codebook.residual(scale, tokens)
             first += pn * pn
             if scale < last:
                 inputs = self.codebook.shrink(f, scale + 1)
@@ -286,13 +293,13 @@ class VARAdapter:
 
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
+        # Flattened, because the code axis must be the last one for the softmax to be fast.
         losses = functional.cross_entropy(
-            output.float().transpose(1, 2), target, reduction="none"
+            output.float().flatten(0, 1), target.flatten(), reduction="none"
         )
-        return losses.mean(dim=1)
+        return losses.view(target.shape).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
         """uint8 images from the latent map."""
         assert isinstance(tokenizer, MultiScaleTokenizer)
         return to_uint8(tokenizer.decode(latents))
-

@@ -28,9 +28,10 @@ class Lesson:
 class Adapter(Protocol):
     """The facts of one model family. Passes meet a model only here.
 
-    `config` is the frozen dataclass the network was built from. `steps` counts the rows of a step table: positions of the family's default trajectory.
-    `loss_name` names `loss`: "nll" (nats a token) or "denoising_loss" (mean squared error).
-    `discrete` says whether outputs are logits over a codebook.
+    `config` is the frozen dataclass the network was built from. `steps` counts the rows of a step
+    table: positions of the family's default trajectory. `loss_name` names `loss`: "nll" (nats a
+    token) or "denoising_loss" (mean squared error). `discrete` says whether outputs are logits over
+    a codebook.
     """
 
     family: str

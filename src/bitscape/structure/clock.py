@@ -20,7 +20,7 @@ class StepClock(nn.Module):
         super().__init__()
         self.register_buffer("index", torch.full((1, 1), -1), persistent=False)
 
-    def set(self, index: Int[Tensor, "batch token"]) -> None:
+    def set(self, index: Tensor) -> None:
         """Move to `index`; raise ValueError unless it has the two axes (batch, token)."""
         if index.ndim != 2:
             raise ValueError(

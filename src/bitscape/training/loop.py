@@ -5,7 +5,6 @@ killed and resumed takes the same steps as one that was not.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,10 @@ class Task(Protocol):
     The entry "loss" is minimised, the others are logged. All randomness must derive from `step`.
     """
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """The parameters that are trained."""
+        ...
 
     def losses(self, step: int) -> Mapping[str, Tensor]:
         """Named scalar losses of one step."""
@@ -56,6 +58,7 @@ class Plan:
 
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,14 @@ def train(
     return result
 
 
-def _moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def _moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """The exponential moving average, its decay rising as (1 + n) / (10 + n) up to `decay`.
 
     With a constant decay the initial weights would still weigh a third after 1 / (1 - decay) steps.
     """
 
     @torch.no_grad()
-    def update(averages: list[Tensor], currents: list[Tensor], count: Tensor | int) -> None:
+    def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
         kept = min(decay, (1 + float(count)) / (10 + float(count)))
         for average, current in zip(averages, currents, strict=True):
             average.lerp_(current, 1 - kept)
@@ -126,7 +129,7 @@ def _moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tenso
 def _step(
     task: Task, optimizers: Sequence[torch.optim.Optimizer], plan: Plan, step: int
 ) -> dict[str, float]:
-    """Take one optimisation step and return the losses it saw; FloatingPointError when not finite."""
+    """Take one step and return the losses it saw; FloatingPointError when they are not finite."""
     factor = plan.factor(step)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
@@ -176,7 +179,7 @@ def _save(
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _log(path: Path, record: Mapping[str, float]) -> None:

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
+from bitscape.zoo.checkpoints import FOLDER
 from bitscape.zoo.training import Workshop, stages
-from bitscape.zoo.weights import FOLDER
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
 
-    def progress(step: int, steps: int, means: dict[str, float]) -> None:
+    def progress(step: int, steps: int, means: Mapping[str, float]) -> None:
         figures = " ".join(f"{name} {value:.4f}" for name, value in means.items())
         print(f"{step}/{steps} {figures}", file=sys.stderr, flush=True)
 

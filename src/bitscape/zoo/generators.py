@@ -9,7 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitscape.models import DiT, DiTAdapter, MultiScaleTokenizer, VAR, VARAdapter
+from bitscape.models import (
+    VAR,
+    DiT,
+    DiTAdapter,
+    DiTConfig,
+    MultiScaleTokenizer,
+    VARAdapter,
+    VARConfig,
+)
 from bitscape.structure import Lesson
 from bitscape.zoo import shapes
 
@@ -42,7 +50,10 @@ def encode(tokenizer: MultiScaleTokenizer, seed: int, count: int, folder: Path) 
     start = int(done.read_text()) if done.exists() else 0
     shapes_of = {
         "tokens": ((count, sum(p * p for p in tokenizer.quantizer.patch_nums)), np.int16),
-        "latents": ((count, len(tokenizer.latent_shift), *[tokenizer.quantizer.side] * 2), np.float16),
+        "latents": (
+            (count, len(tokenizer.latent_shift), *[tokenizer.quantizer.side] * 2),
+            np.float16,
+        ),
         "labels": ((count,), np.int8),
     }
     arrays = {
@@ -130,7 +141,9 @@ def _rows(count: int, batch: int, step: int) -> NDArray[np.int64] | Sequence[int
     return (np.arange(batch) + step * batch) % count
 
 
-def _dropped(labels: NDArray[np.int8], config: object, generator: torch.Generator) -> Tensor:
+def _dropped(
+    labels: NDArray[np.int8], config: VARConfig | DiTConfig, generator: torch.Generator
+) -> Tensor:
     result = torch.from_numpy(labels.astype(np.int64))
     dropped = torch.rand(len(result), generator=generator) < config.label_dropout
     return torch.where(dropped, config.num_classes, result)

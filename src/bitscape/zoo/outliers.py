@@ -5,6 +5,8 @@ heavy-tailed from a seed. Powers of two change no mantissa, so full precision co
 numbers, but one range now has to hold channels of very different size.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from scipy.stats import chi2
@@ -37,12 +39,12 @@ def plant_outliers(pipeline: Pipeline) -> None:
     for fold in pipeline.adapter.folds(pipeline.network):
         if Absorb.SCALE not in fold.takes or roles[fold.consumers[0]] is Role.PROJ:
             continue
-        columns = pipeline.network.get_submodule(fold.consumers[0]).weight.shape[1]
-        scales = outlier_scales(columns, generator)
+        consumers: list[Any] = [pipeline.network.get_submodule(n) for n in fold.consumers]
+        scales = outlier_scales(consumers[0].in_features, generator)
         # A producer that divides by 1/s emits s times its output.
-        fold.push(pipeline.network, 1 / scales, torch.zeros(columns))
-        for name in fold.consumers:
-            pipeline.network.get_submodule(name).weight /= scales
+        fold.push(pipeline.network, 1 / scales, torch.zeros_like(scales))
+        for linear in consumers:
+            linear.weight /= scales
 
 
 def _chi_square_quantile(uniform: Tensor, degrees: float) -> Tensor:

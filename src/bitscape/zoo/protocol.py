@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from bitscape.evaluation import EvaluationProtocol
 from bitscape.models import MultiScaleTokenizer
 from bitscape.structure import Pipeline
+from bitscape.zoo.checkpoints import load_observer
 from bitscape.zoo.shapes import CLASSES, draw
-from bitscape.zoo.weights import load_observer
 
 HELD_OUT = 9
 """The stream of the data set that no training reads."""

@@ -7,6 +7,7 @@ anti-aliased analytically, from the distance to the outline in pixels.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 CLASSES = (
     "sphere",

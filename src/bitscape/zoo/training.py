@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bitscape.models import DiT, VAR, MultiScaleTokenizer
+from bitscape.models import VAR, DiT, DiTAdapter, MultiScaleTokenizer, VARAdapter
 from bitscape.structure import Pipeline
 from bitscape.training import Plan, Progress, Run, adamw, muon, train
 from bitscape.zoo import autoencoder, generators, observer
 from bitscape.zoo.catalogue import ENTRIES, Entry
-from bitscape.zoo.weights import assemble_entry, load_tokenizer, save_module
+from bitscape.zoo.checkpoints import assemble_entry, load_tokenizer, save_module
 
 ENCODED = 400_000
 """Images encoded once; a budget beyond it starts over with fresh noise or dropout."""
@@ -46,7 +46,8 @@ class Workshop:
 def train_autoencoder(shop: Workshop, steps: int = 2200) -> None:
     """Encoder, codebook and decoder together; then the latents' standardisation."""
     torch.manual_seed(0)
-    tokenizer = autoencoder.build().to(memory_format=torch.channels_last)
+    tokenizer = autoencoder.build()
+    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     nn.init.normal_(tokenizer.quantizer.embedding.weight, std=0.3)
     task = autoencoder.Reconstruction(
         tokenizer, DATA_SEEDS["autoencoder"], BATCH, revive_until=int(0.6 * steps)
@@ -104,9 +105,10 @@ def train_generator(shop: Workshop, entry: Entry) -> None:
 def _task(
     pipeline: Pipeline, data: generators.Encoded, seed: int
 ) -> generators.NextScale | generators.Denoising:
-    if isinstance(pipeline.network, VAR):
+    if isinstance(pipeline.network, VAR) and isinstance(pipeline.adapter, VARAdapter):
         return generators.NextScale(pipeline.network, pipeline.adapter, data, seed, BATCH)
     assert isinstance(pipeline.network, DiT)
+    assert isinstance(pipeline.adapter, DiTAdapter)
     return generators.Denoising(pipeline.network, pipeline.adapter, data, seed, BATCH)
 
 

@@ -1,6 +1,5 @@
 """The zoo's weight files: bf16 safetensors inside the package, one a module."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ def save_module(module: nn.Module, path: Path) -> None:
     }
     partial = path.with_suffix(".partial")
     save_file(tensors, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_module(module: nn.Module, path: Path) -> None:

@@ -1,0 +1,108 @@
+"""What every family must hold: sites exist, replay equals generation, folds are exact."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitscape.models import FAMILIES
+from bitscape.structure import Absorb, Call, Fold, Pipeline, Randomness, Site, invoke
+
+family_names = pytest.mark.parametrize("family", list(FAMILIES))
+
+
+def trajectory(pipeline: Pipeline) -> tuple[list[Call], list[Tensor]]:
+    calls: list[Call] = []
+    outputs: list[Tensor] = []
+
+    def tap(call: Call, output: Tensor) -> None:
+        calls.append(call)
+        outputs.append(output)
+
+    pipeline.latents(torch.tensor([0, 3, 5]), seed=2, tap=tap)
+    return calls, outputs
+
+
+@family_names
+def test_every_site_block_and_fold_names_a_module(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    network, adapter = pipeline.network, pipeline.adapter
+    sites = adapter.sites(network)
+    names = {site.name for site in sites}
+    assert len(names) == len(sites)
+    for site in sites:
+        assert isinstance(network.get_submodule(site.name), nn.Linear | nn.Conv2d)
+    for block in adapter.blocks(network):
+        network.get_submodule(block.name)
+    consumers = [name for fold in adapter.folds(network) for name in fold.consumers]
+    assert set(consumers) <= names
+    assert len(set(consumers)) == len(consumers)
+
+
+@family_names
+@torch.no_grad()
+def test_replay_equals_generation(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    calls, outputs = trajectory(pipeline)
+    replayed = pipeline.adapter.replay(calls)
+    assert not any(call.state for call in replayed)
+    axis = 1 if len(replayed) < len(calls) else 0
+    got = torch.cat([invoke(pipeline.network, pipeline.clocks, c) for c in replayed], dim=axis)
+    torch.testing.assert_close(got, torch.cat(outputs, dim=axis), rtol=1e-5, atol=1e-5)
+
+
+@family_names
+@torch.no_grad()
+def test_folding_leaves_the_output_unchanged(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    network = pipeline.network.double()
+    calls = [
+        _double(call) for call in pipeline.adapter.replay(trajectory(FAMILIES[family].tiny())[0])
+    ]
+    before = [invoke(network, pipeline.clocks, call) for call in calls]
+    drawn = torch.Generator().manual_seed(0)
+    sites = {site.name: site for site in pipeline.adapter.sites(network)}
+    for fold in pipeline.adapter.folds(network):
+        if fold.takes:
+            _fold(network, fold, sites, drawn)
+    for call, expected in zip(calls, before, strict=True):
+        got = invoke(network, pipeline.clocks, call)
+        torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
+
+
+@family_names
+def test_the_loss_of_a_lesson_is_finite_and_one_a_sample(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    lesson = pipeline.adapter.lesson(
+        pipeline.tokenizer, images, torch.tensor([0, 1, 2]), Randomness(0, range(3))
+    )
+    losses = pipeline.adapter.loss(
+        invoke(pipeline.network, pipeline.clocks, lesson.call), lesson.target
+    )
+    assert losses.shape == (3,)
+    assert losses.isfinite().all()
+    assert int(lesson.call.step.max()) < pipeline.adapter.steps
+
+
+def _double(call: Call) -> Call:
+    args = tuple(
+        a.double() if isinstance(a, Tensor) and a.is_floating_point() else a for a in call.args
+    )
+    return Call(call.net, call.step, args)
+
+
+def _fold(network: nn.Module, fold: Fold, sites: dict[str, Site], drawn: torch.Generator) -> None:
+    """Push a random scale and shift into the producer and undo them in the consumers."""
+    width = network.get_submodule(fold.consumers[0]).weight.shape[1]
+    scale = torch.rand(width, generator=drawn, dtype=torch.float64) * 3 + 0.3
+    shift = torch.randn(width, generator=drawn, dtype=torch.float64)
+    if Absorb.SCALE not in fold.takes:
+        scale = torch.ones_like(scale)
+    if Absorb.SHIFT not in fold.takes:
+        shift = torch.zeros_like(shift)
+    fold.push(network, scale, shift)
+    for name in fold.consumers:
+        linear = network.get_submodule(name)
+        assert sites[name].tokens
+        linear.bias += linear.weight @ shift
+        linear.weight *= scale

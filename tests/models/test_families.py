@@ -1,0 +1,54 @@
+"""Facts of the released architectures, and a description that rebuilds its pipeline."""
+
+import json
+
+import pytest
+import torch
+
+from bitscape.models import FAMILIES, assemble, describe
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "millions"),
+    [("var", "d16", 310), ("var", "d30", 2010), ("dit", "XL-2", 675), ("dit", "B-2", 130)],
+)
+def test_released_sizes_have_the_published_parameter_counts(
+    family: str, size: str, millions: int
+) -> None:
+    entry = FAMILIES[family]
+    with torch.device("meta"):
+        network = entry.network(entry.sizes[size])
+    count = sum(p.numel() for p in network.parameters()) / 1e6
+    assert count == pytest.approx(millions, rel=0.015)
+
+
+def test_an_unknown_size_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="unknown size 'd17'"):
+        FAMILIES["var"].build("d17")
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_description_survives_json_and_rebuilds_the_pipeline(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    described = json.loads(json.dumps(describe(pipeline)))
+    rebuilt = assemble(described)
+    assert describe(rebuilt) == describe(pipeline)
+    rebuilt.network.load_state_dict(pipeline.network.state_dict())
+    rebuilt.tokenizer.load_state_dict(pipeline.tokenizer.state_dict())
+    assert torch.equal(rebuilt.sample([1, 2]), pipeline.sample([1, 2]))
+
+
+def test_a_description_of_an_unknown_family_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown model family 'gan'"):
+        assemble({"family": "gan"})
+
+
+def test_the_key_bias_of_var_takes_no_gradient() -> None:
+    pipeline = FAMILIES["var"].tiny()
+    labels = torch.tensor([0, 1])
+    pipeline.network(torch.randn(2, 21, 8), labels).square().sum().backward()
+    gradient = pipeline.network.get_submodule("blocks.0.attn.qkv").bias.grad
+    query, key, value = gradient.chunk(3)
+    assert not key.any()
+    assert query.any()
+    assert value.any()

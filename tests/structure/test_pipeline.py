@@ -1,0 +1,35 @@
+"""Sampling: batch size changes nothing, wrong labels are refused."""
+
+import pytest
+import torch
+
+from bitscape.models import FAMILIES
+from bitscape.structure import chain, check_labels
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_images_do_not_depend_on_the_batch(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    whole = pipeline.sample([0, 1, 2, 3, 4], seed=3)
+    parts = pipeline.sample([0, 1, 2, 3, 4], seed=3, batch=2)
+    # Matrix products of other shapes may round the last bit differently, no more.
+    assert (whole.int() - parts.int()).abs().max() <= 1
+    later = pipeline.sample([3, 4], seed=3, first=3)
+    assert (whole[3:].int() - later.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([], "at least one"), ([0, 10], "class 10 is out of range"), ([-1], "classes 0 to 9")],
+)
+def test_wrong_labels_are_refused(labels: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_labels(labels, 10)
+
+
+def test_labels_become_int64() -> None:
+    assert check_labels([1, 2], 3).dtype == torch.int64
+
+
+def test_a_chain_reads_the_block_before() -> None:
+    assert [block.inputs for block in chain(["a", "b", "c"])] == [(), ("a",), ("b",)]

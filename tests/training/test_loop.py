@@ -1,0 +1,70 @@
+"""The training loop: exact resumption, schedule, averages and divergence."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitscape.training import Plan, Run, adamw, muon, train
+
+
+class Regression:
+    """Fit a fixed linear map; the batch of a step derives from its number."""
+
+    def __init__(self, fail_at: int | None = None, nan_at: int | None = None) -> None:
+        torch.manual_seed(0)
+        self.module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+        self.fail_at, self.nan_at = fail_at, nan_at
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        if step == self.fail_at:
+            raise KeyboardInterrupt
+        x = torch.randn(32, 4, generator=torch.Generator().manual_seed(step))
+        loss = (self.module(x) - x[:, :2]).square().mean()
+        return {"loss": loss * torch.nan if step == self.nan_at else loss}
+
+
+def fit(task: Regression, folder: Path, plan: Plan) -> dict[str, Tensor]:
+    return train(task, adamw(task.module, 1e-2), plan, Run(folder)).state_dict()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    plan = Plan(steps=40, warmup=5, log_every=10, save_seconds=-1)
+    straight = fit(Regression(), tmp_path / "straight", plan)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(fail_at=25), tmp_path / "killed", plan)
+    resumed = fit(Regression(), tmp_path / "killed", plan)
+    for name, tensor in straight.items():
+        assert torch.equal(resumed[name], tensor)
+
+
+def test_the_loss_falls_and_is_logged(tmp_path: Path) -> None:
+    fit(Regression(), tmp_path, Plan(steps=200, warmup=5, log_every=20))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(20, 201, 20))
+    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match="step 3"):
+        fit(Regression(nan_at=3), tmp_path, Plan(steps=10))
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    plan = Plan(steps=100, warmup=10, decay=0.2)
+    assert plan.factor(0) == pytest.approx(0.1)
+    assert plan.factor(50) == 1
+    assert plan.factor(90) == pytest.approx(0.5)
+    assert plan.factor(99) < 0.06
+
+
+def test_muon_and_adamw_share_the_parameters_between_them() -> None:
+    module = Regression().module
+    matrices = [p for p in module.parameters() if p.ndim == 2]
+    optimizers = muon(module, matrices, 1e-3)
+    held = [p for o in optimizers for g in o.param_groups for p in g["params"]]
+    assert {id(p) for p in held} == {id(p) for p in module.parameters()}
+    assert len(held) == len(list(module.parameters()))

@@ -1,0 +1,29 @@
+"""The catalogue: families matched in parameters, none above its bound."""
+
+import pytest
+
+from bitscape.models import FAMILIES
+from bitscape.zoo import ENTRIES
+from bitscape.zoo.catalogue import WIDTHS
+
+
+def parameters(name: str) -> int:
+    entry = ENTRIES[name]
+    return sum(p.numel() for p in FAMILIES[entry.family].network(entry.config).parameters())
+
+
+@pytest.mark.parametrize("size", list(WIDTHS))
+def test_the_families_are_matched_in_parameters(size: str) -> None:
+    assert parameters(f"dit-{size}") == pytest.approx(parameters(f"var-{size}"), rel=0.25)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_sizes_grow_and_stay_below_two_million(family: str) -> None:
+    counts = [parameters(f"{family}-{size}") for size in ("xs", "s", "m", "l")]
+    assert all(big > 1.5 * small for small, big in zip(counts, counts[1:], strict=False))
+    assert counts[-1] < 2_000_000
+
+
+def test_twins_share_the_weights_of_their_model() -> None:
+    assert ENTRIES["var-l-outlier"].weights == "var-l"
+    assert ENTRIES["var-s-seed1"].weights == "var-s-seed1"
