@@ -2,7 +2,9 @@
 
 from bitscape.sweeps.estimate import Estimate, estimate_cells
 from bitscape.sweeps.executor import EXECUTORS, Executor, LocalExecutor, find_executor
+from bitscape.sweeps.from_grid import estimate, sweep
 from bitscape.sweeps.grid import FULL_PRECISION, Cell, Evaluation, Grid, read_grid
+from bitscape.sweeps.library import LibraryRunner, bits
 from bitscape.sweeps.runner import Attempt, Cost, Runner, failed
 from bitscape.sweeps.session import RECORDS, Progress, Watch, pending, run_cells
 
@@ -17,14 +19,18 @@ __all__ = [
     "Evaluation",
     "Executor",
     "Grid",
+    "LibraryRunner",
     "LocalExecutor",
     "Progress",
     "Runner",
     "Watch",
+    "bits",
+    "estimate",
     "estimate_cells",
     "failed",
     "find_executor",
     "pending",
     "read_grid",
     "run_cells",
+    "sweep",
 ]

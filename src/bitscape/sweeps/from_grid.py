@@ -8,7 +8,7 @@ from bitscape.sweeps.estimate import Estimate, estimate_cells
 from bitscape.sweeps.grid import read_grid
 from bitscape.sweeps.library import LibraryRunner
 from bitscape.sweeps.session import Watch, run_cells
-from bitscape.zoo.protocol import shapes_protocol
+from bitscape.zoo import shapes_protocol
 
 SAMPLES = "work"
 

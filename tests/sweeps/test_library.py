@@ -1,0 +1,124 @@
+"""Sweeps with the real library on every family's tiny model."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitscape import api
+from bitscape.evaluation import EvaluationProtocol
+from bitscape.laws import RunRecord, load
+from bitscape.models import FAMILIES
+from bitscape.sweeps import RECORDS, Grid, estimate, from_grid, sweep
+from bitscape.sweeps.library import LibraryRunner
+from bitscape.zoo.protocol import real_latents
+
+SMALL = {"n": 20, "seeds": [0], "losses": 8, "paths": 4, "shard": 10}
+SIDE = 16
+
+
+class ToyExtractor(nn.Module):
+    """Random projections of the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(7)
+        self.register_buffer("project", torch.randn(SIDE * SIDE * 3, 10, generator=generator))
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1).float() / 255 @ self.project
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.features(images)
+
+
+def draw(indices: range) -> tuple[Tensor, Tensor]:
+    rows = [torch.Generator().manual_seed(i) for i in indices]
+    images = torch.stack([torch.rand(3, SIDE, SIDE, generator=g) for g in rows])
+    return images * 2 - 1, torch.as_tensor(indices) % 10
+
+
+@pytest.fixture(scope="module")
+def toy_protocol() -> EvaluationProtocol:
+    return EvaluationProtocol("toy", ToyExtractor(), draw, real_latents, 10, real=30)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_models(toy_protocol) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "load", lambda name: api.Model(FAMILIES[name].tiny()))
+        patch.setattr(from_grid, "shapes_protocol", lambda: toy_protocol)
+        yield
+
+
+def write_grid(folder: Path, family: str) -> Path:
+    path = folder / "grid.yaml"
+    grid = {"models": [family], "recipes": ["full-precision", "rtn-w4a16", "rtn-w99a16"]}
+    path.write_text(json.dumps(grid | {"evaluations": [SMALL]}))
+    return path
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def runs(request, tmp_path_factory) -> Path:
+    """The folder of one finished sweep."""
+    folder = tmp_path_factory.mktemp(request.param)
+    sweep(write_grid(folder, request.param), folder / "runs")
+    return folder / "runs"
+
+
+@pytest.fixture
+def records(runs) -> dict[str, RunRecord]:
+    """Its records, by recipe."""
+    return {record.recipe: record for record in load(runs / RECORDS)}
+
+
+def test_records_hold_the_costs_and_the_quality(records) -> None:
+    full, small = records["full-precision"], records["rtn-w4a16"]
+    assert (full.method, full.scheme) == ("none", "W16A16")
+    assert (small.method, small.scheme) == ("rtn", "W4A16")
+    assert full.bits.nominal_weight == full.bits.actual_weight == 16
+    assert full.bits.nominal_model == full.bits.actual_model == 16 * full.parameters
+    assert small.bits.nominal_weight == 4 < small.bits.actual_weight
+    assert small.bits.compute == full.bits.compute / 4
+    loss = "nll" if small.family == "var" else "denoising_loss"
+    assert small.quality.metrics[loss]["difference"]["standard_error"] > 0
+    partner = small.quality.metrics["full_precision"]["fd_shapes"]
+    assert partner == full.quality.metrics["full_precision"]["fd_shapes"]
+
+
+def test_a_wrong_recipe_fails_its_cell_only(records) -> None:
+    assert records["rtn-w99a16"].status == "failed"
+    assert "rtn-w99a16" in records["rtn-w99a16"].reason
+
+
+def test_only_the_samples_of_full_precision_stay(runs) -> None:
+    kept = {path.name for path in (runs / "work").iterdir()}
+    assert len(kept - {"reference"}) == 1
+
+
+def test_the_estimate_samples_but_leaves_nothing_behind(tmp_path) -> None:
+    found = estimate(write_grid(tmp_path, "dit"), tmp_path / "runs")
+    assert found.cells == 3
+    assert found.seconds > 0
+    assert found.disk_bytes > 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_models_are_made_once_for_neighbouring_cells(toy_protocol, tmp_path, monkeypatch) -> None:
+    made = []
+    quantize = api.quantize
+    monkeypatch.setattr(
+        api, "quantize", lambda *words, **options: made.append(1) or quantize(*words, **options)
+    )
+    evaluations = [SMALL, SMALL | {"sampler": {"guidance": 0.5}}]
+    grid = Grid(models=("var",), recipes=("rtn-w4a16",), seeds=(0, 1), evaluations=evaluations)
+    runner = LibraryRunner(toy_protocol, tmp_path)
+    first, second = (runner.run(cell) for cell in grid.cells(tmp_path)[:2])
+    assert len(made) == 1
+    assert first.quality.metrics["fd_shapes"] != second.quality.metrics["fd_shapes"]
+    assert first.quality.metrics["nll"] == second.quality.metrics["nll"]
+    runner.run(grid.cells(tmp_path)[2])
+    assert len(made) == 2
