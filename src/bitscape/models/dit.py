@@ -115,6 +115,8 @@ class DiT(nn.Module):
 
     def forward(self, x: Latent, t: Int[Tensor, " batch"], labels: Int[Tensor, " batch"]) -> Latent:
         """Predictions for noisy latents `x`; label `num_classes` is "no class"."""
+        # Latents keep the sampler's precision; the network may compute in another.
+        x = x.to(self.patch_embed.weight.dtype)
         tokens = self.patch_embed(x).flatten(2).transpose(1, 2) + self.position  # (B, T, c)
         time = sine_frequencies(t, self.config.frequencies).to(tokens.dtype)
         cond = self.time_fc2(functional.silu(self.time_fc1(time))) + self.class_embed(labels)

@@ -157,6 +157,8 @@ class VAR(nn.Module):
         return result
 
     def _embed(self, inputs: Tensor, cond: Tensor, first: int) -> Tensor:
+        # The codebook keeps its own precision; the network may compute in another.
+        inputs = inputs.to(cond.dtype)
         begin = self.start.shape[1]
         if first >= begin:
             result: Tensor = self.word_embed(inputs)
