@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bitscape import artefacts, zoo
+from bitscape import artefacts
 from bitscape.api.model import Model
 from bitscape.calibration import record
 from bitscape.evaluation import Settings, balanced_labels, teacher_forced_losses
-from bitscape.formats import parse_scheme, tensor_cost
+from bitscape.formats import tensor_cost
 from bitscape.recipes import Recipe
 from bitscape.structure import Kind, Pipeline
+from bitscape.zoo import shapes_protocol
 
 _PROBE = 4
 _FLOAT_BYTES = 4
@@ -24,7 +25,7 @@ _SWEEPS = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, and bytes of memory and of disk at their peak; right within a factor of about two."""
+    """Seconds, and bytes of memory and of disk at their peak, to a factor of about two."""
 
     seconds: float
     memory_bytes: int
@@ -40,13 +41,15 @@ def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     pipeline = model.pipeline
     weights = _weights(pipeline)
     samples = recipe.calibration.samples
+    labels = balanced_labels(_PROBE, pipeline.adapter.num_classes)
     start = time.perf_counter()
-    calls = record(pipeline, balanced_labels(_PROBE, pipeline.adapter.num_classes), seed=0)
+    found = record(pipeline, labels, seed=0, keep=recipe.calibration.keep)
     per_image = (time.perf_counter() - start) / _PROBE
-    recorded = _call_bytes(calls.calls) * samples // _PROBE
+    # One batch keeps as many calls whatever its size.
+    recorded = _call_bytes(found.calls) * samples // _PROBE
     operations = sum(columns**3 + rows * columns**2 for _, (rows, columns) in weights)
     hessians = _FLOAT_BYTES * max(columns**2 for _, (_, columns) in weights) * len(weights)
-    scheme = parse_scheme(recipe.scheme)
+    scheme = recipe.quant_scheme()
     artefact = sum(
         tensor_cost(shape, scheme.at(role).weight).total_bytes for role, shape in weights
     )
@@ -71,7 +74,7 @@ def estimate_evaluate(model: Model, settings: Settings, *, beside: bool) -> Esti
     images = pipeline.sample(balanced_labels(_PROBE, pipeline.adapter.num_classes))
     per_image = (time.perf_counter() - start) / _PROBE
     start = time.perf_counter()
-    teacher_forced_losses(pipeline, zoo.shapes_protocol().draw, _PROBE)
+    teacher_forced_losses(pipeline, shapes_protocol().draw, _PROBE)
     per_loss = (time.perf_counter() - start) / _PROBE
     models = 2 if beside else 1
     count = settings.n * len(settings.seeds)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bitscape import evaluation, zoo
+from bitscape import evaluation
 from bitscape.api.load import load
 from bitscape.api.model import Model
+from bitscape.zoo import shapes_protocol
 
 Progress = Callable[[str, int, int], None]
 
@@ -30,7 +31,7 @@ def evaluate(
     return evaluation.evaluate(
         model.pipeline,
         None if full_precision is None else full_precision.pipeline,
-        protocol=zoo.shapes_protocol(),
+        protocol=shapes_protocol(),
         settings=settings,
         workspace=None if workspace is None else Path(workspace),
         report=progress or evaluation.silent,

@@ -19,6 +19,8 @@ def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         # safetensors reports a full disk in words only; the caller needs the kind of error.
         kind = errno.ENOSPC if "No space left" in str(error) else errno.EIO
         raise OSError(kind, str(error), str(path)) from error
+    # safetensors creates files that only their owner can read.
+    path.chmod(0o644)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -90,10 +90,11 @@ def _not_loaded() -> None:
     raise AssertionError("a command ran that the command line did not name")
 
 
-def _print_version(value: bool) -> None:
+def _print_version(value: bool) -> bool:
     if value:
         sys.stdout.write(f"bitscape {importlib.metadata.version('bitscape')}\n")
         raise typer.Exit
+    return value
 
 
 def _root(

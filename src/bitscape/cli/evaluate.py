@@ -39,7 +39,7 @@ def evaluate(
     against: Against = None,
     out: Out = None,
     n: Count = Settings.n,
-    seeds: Seeds = len(Settings.seeds),
+    seeds: Seeds = 3,
     losses: Losses = Settings.losses,
     paths: Paths = Settings.paths,
     workspace: Workspace = None,

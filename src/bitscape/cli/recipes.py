@@ -7,6 +7,7 @@ import yaml
 
 from bitscape.cli import options
 from bitscape.cli.terminal import Terminal, table
+from bitscape.models import FAMILIES
 from bitscape.recipes import RECIPES, find_recipe
 
 
@@ -29,7 +30,7 @@ def recipes(
             "name": recipe.name,
             "method": recipe.method,
             "scheme": recipe.scheme,
-            "families": list(recipe.families),
+            "families": list(recipe.families or FAMILIES),
         }
         for recipe in RECIPES.values()
     ]

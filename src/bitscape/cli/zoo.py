@@ -1,6 +1,6 @@
 """`bitscape zoo train`."""
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +9,8 @@ import typer
 
 from bitscape.cli import options
 from bitscape.cli.terminal import Terminal
+from bitscape.zoo.checkpoints import FOLDER
 from bitscape.zoo.training import Workshop, stages
-from bitscape.zoo.weights import FOLDER
 
 Stages = Annotated[list[str], typer.Argument(help="autoencoder, encode, observer, var-s, ...")]
 Workspace = Annotated[Path, typer.Option("--workspace", help="State and logs of training.")]
@@ -30,7 +30,7 @@ def train(
     stage: Stages,
     workspace: Workspace = Path("runs/zoo"),
     weights: Weights = FOLDER,
-    threads: Threads = os.cpu_count() or 1,
+    threads: Threads = 1,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -45,7 +45,7 @@ def train(
     with terminal.progress() as report:
         for name in stage:
 
-            def watch(step: int, steps: int, means: dict[str, float], name: str = name) -> None:
+            def watch(step: int, steps: int, means: Mapping[str, float], name: str = name) -> None:
                 report(name, step, steps)
                 terminal.detail(" ".join(f"{key} {value:.4f}" for key, value in means.items()))
 
