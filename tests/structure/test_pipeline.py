@@ -27,6 +27,12 @@ def test_wrong_labels_are_refused(labels: list[int], message: str) -> None:
         check_labels(labels, 10)
 
 
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_misspelt_sampler_option_is_refused(family: str) -> None:
+    with pytest.raises(ValueError, match="unknown sampler option 'guidence': one of .*guidance"):
+        FAMILIES[family].tiny().sample([0], guidence=2.0)
+
+
 def test_labels_become_int64() -> None:
     assert check_labels([1, 2], 3).dtype == torch.int64
 

@@ -28,7 +28,7 @@ class Diffusion:
 
     def add_noise(self, x: Latent, noise: Latent, t: Int[Tensor, " batch"]) -> Latent:
         """sqrt(alpha_bar) x + sqrt(1 - alpha_bar) noise."""
-        a = self.signal()[t].to(x.dtype)[:, None, None, None]
+        a = self.signal().to(t.device)[t].to(x.dtype)[:, None, None, None]
         return a.sqrt() * x + (1 - a).sqrt() * noise
 
     def spaced(self, steps: int) -> Int[Tensor, " steps"]:

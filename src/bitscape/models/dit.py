@@ -6,7 +6,6 @@ paper's description and the released checkpoints' shapes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -217,7 +216,6 @@ class DiTAdapter:
         guidance: float = 1.5,
         steps: int | None = None,
         clip: float | None = None,
-        **_: Any,
     ) -> Trajectory:
         """DDIM from pure noise; `guidance` g combines u + g (c - u), none at 1 (or 0).
 
@@ -232,7 +230,7 @@ class DiTAdapter:
             labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
         x = randomness.normal(config.latent_channels, config.side, config.side)
         for t, before in zip(times, [*times[1:], None], strict=True):
-            now = torch.full((len(labels),), t)
+            now = torch.full_like(labels, t)
             step = constant_step(int(self.step_of(now[:1])))
             inputs = x.repeat(len(labels) // len(x), 1, 1, 1)
             output = yield Call("", step, (inputs, now, labels))

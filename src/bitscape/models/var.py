@@ -9,7 +9,6 @@ zero and stays zero.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -237,7 +236,6 @@ class VARAdapter:
         top_k: int = 0,
         top_p: float = 0.0,
         temperature: float = 1.0,
-        **_: Any,
     ) -> Trajectory:
         """Scale by scale: logits, guidance rising linearly with the scale, a token for each cell.
 

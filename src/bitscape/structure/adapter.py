@@ -55,9 +55,17 @@ class Adapter(Protocol):
         ...
 
     def trajectory(
-        self, network: nn.Module, conditions: Tensor, randomness: Randomness, **sampler: Any
+        self,
+        network: nn.Module,
+        conditions: Tensor,
+        randomness: Randomness,
+        *args: Any,
+        **sampler: Any,
     ) -> Trajectory:
-        """A generator that yields calls, receives outputs and returns final latents."""
+        """A generator that yields calls, receives outputs and returns final latents.
+
+        Each family names its own options as keyword arguments; no family takes `args`.
+        """
         ...
 
     def replay(self, calls: Sequence[Call]) -> list[Call]:

@@ -1,5 +1,6 @@
 """A pipeline: a network, its tokenizer and its adapter, ready to sample."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,11 +42,28 @@ class Pipeline:
         tap: Tap | None = None,
         **sampler: Any,
     ) -> Tensor:
-        """Final latents for images `first` onwards of the run `seed`, one a label."""
+        """Final latents for images `first` onwards of the run `seed`, one a label.
+
+        ValueError for a sampler option that the family does not have.
+        """
         options = {**self.sampler, **sampler}
-        randomness = Randomness(seed, range(first, first + len(labels)))
-        trajectory = self.adapter.trajectory(self.network, labels, randomness, **options)
+        known = self.sampler_options()
+        for name in options.keys() - known:
+            raise ValueError(f"unknown sampler option {name!r}: one of {', '.join(sorted(known))}")
+        randomness = Randomness(seed, range(first, first + len(labels)), self.device)
+        conditions = labels.to(self.device)
+        trajectory = self.adapter.trajectory(self.network, conditions, randomness, **options)
         return drive(self.network, trajectory, self.clocks, tap)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lives."""
+        return next(self.network.parameters()).device
+
+    def sampler_options(self) -> set[str]:
+        """The names of the options that this family's trajectory takes."""
+        parameters = inspect.signature(self.adapter.trajectory).parameters.values()
+        return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     @torch.no_grad()
     def sample(

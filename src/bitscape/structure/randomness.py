@@ -13,9 +13,15 @@ from torch import Tensor
 
 
 class Randomness:
-    """Draws for images `indices` of the run `seed`; row i of each draw is image `indices[i]`'s."""
+    """Draws for images `indices` of the run `seed`; row i of each draw is image `indices[i]`'s.
 
-    def __init__(self, seed: int, indices: Sequence[int]) -> None:
+    Numbers are drawn on the CPU, so that every device sees the same ones, and moved to `device`.
+    """
+
+    def __init__(
+        self, seed: int, indices: Sequence[int], device: torch.device | str = "cpu"
+    ) -> None:
+        self.device = device
         self.generators = [_generator(seed, index) for index in indices]
 
     def __len__(self) -> int:
@@ -23,16 +29,18 @@ class Randomness:
 
     def normal(self, *shape: int) -> Float[Tensor, " batch *shape"]:
         """Standard normal noise, shape (batch, *shape)."""
-        return torch.stack([torch.randn(shape, generator=g) for g in self.generators])
+        draws = [torch.randn(shape, generator=g) for g in self.generators]
+        return torch.stack(draws).to(self.device)
 
     def gumbel(self, *shape: int) -> Float[Tensor, " batch *shape"]:
         """Standard Gumbel noise, -log(Exponential(1)), shape (batch, *shape)."""
         draws = [torch.empty(shape).exponential_(generator=g) for g in self.generators]
-        return -torch.stack(draws).log()
+        return -torch.stack(draws).log().to(self.device)
 
     def integers(self, high: int) -> Tensor:
         """One integer in [0, high) a row, shape (batch,)."""
-        return torch.cat([torch.randint(high, (1,), generator=g) for g in self.generators])
+        draws = [torch.randint(high, (1,), generator=g) for g in self.generators]
+        return torch.cat(draws).to(self.device)
 
 
 def _generator(seed: int, index: int) -> torch.Generator:
