@@ -17,6 +17,7 @@ from bitscape.models.diffusion import Diffusion
 from bitscape.models.layers import FeedForward, Modulate, SelfAttention, block_folds, block_sites
 from bitscape.models.multiscale import MultiScaleTokenizer
 from bitscape.models.sampling import guide
+from bitscape.models.solvers import make_solver
 from bitscape.structure import (
     Block,
     Call,
@@ -215,29 +216,30 @@ class DiTAdapter:
         *,
         guidance: float = 1.5,
         steps: int | None = None,
+        solver: str = "ddim",
         clip: float | None = None,
     ) -> Trajectory:
-        """DDIM from pure noise; `guidance` g combines u + g (c - u), none at 1 (or 0).
+        """From pure noise by `solver`; `guidance` g combines u + g (c - u), none at 1 (or 0).
 
         All channels are guided, as in the paper; the released script guides three of four for
         exact reproducibility of an older run.
         """
         config = self.config
-        times = self.diffusion.spaced(steps or self.steps).tolist()
+        path = make_solver(solver, self.diffusion, steps or self.steps, randomness, clip)
         guided = guidance not in (0, 1)
         labels = conditions
         if guided:
             labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
         x = randomness.normal(config.latent_channels, config.side, config.side)
-        for t, before in zip(times, [*times[1:], None], strict=True):
+        for position, t in enumerate(path.times):
             now = torch.full_like(labels, t)
             step = constant_step(int(self.step_of(now[:1])))
-            inputs = x.repeat(len(labels) // len(x), 1, 1, 1)
+            inputs = path.inputs(x, position).repeat(len(labels) // len(x), 1, 1, 1)
             output = yield Call("", step, (inputs, now, labels))
             noise = output[:, : config.latent_channels]
             if guided:
                 noise = guide(noise, guidance - 1)
-            x = self.diffusion.ddim(x, noise, t, before, clip)
+            x = path.step(x, noise, position)
         return x
 
     def replay(self, calls: Sequence[Call]) -> list[Call]:

@@ -1,0 +1,117 @@
+"""Solvers: how a diffusion trajectory moves from one timestep to the next.
+
+DDIM is the project's own; every other name is a scheduler class of diffusers, built on the same
+noise schedule.
+"""
+
+import importlib
+import inspect
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from bitscape.models.diffusion import Diffusion
+from bitscape.structure import Randomness
+
+Latent = Float[Tensor, "batch channel height width"]
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """One trajectory's solver; it may remember earlier steps, so each trajectory makes its own.
+
+    `times` are the timesteps at which the network is called, in order; `inputs` is what it is
+    called with, `step` moves on.
+    """
+
+    times: list[int]
+
+    def inputs(self, x: Latent, position: int) -> Latent:
+        """What the network reads at `times[position]`."""
+        ...
+
+    def step(self, x: Latent, noise: Latent, position: int) -> Latent:
+        """The latent after the step at `times[position]`, given the predicted noise."""
+        ...
+
+
+class DDIM:
+    """Deterministic DDIM over evenly spaced timesteps; `clip` bounds the predicted clean latent."""
+
+    def __init__(self, diffusion: Diffusion, steps: int, clip: float | None = None) -> None:
+        self.diffusion = diffusion
+        self.clip = clip
+        self.times: list[int] = diffusion.spaced(steps).tolist()
+
+    def inputs(self, x: Latent, position: int) -> Latent:
+        """The latent itself."""
+        return x
+
+    def step(self, x: Latent, noise: Latent, position: int) -> Latent:
+        """Equation 12 of arXiv 2010.02502 with eta = 0."""
+        after = self.times[position + 1 : position + 2]
+        before = after[0] if after else None
+        return self.diffusion.ddim(x, noise, self.times[position], before, self.clip)
+
+
+class Scheduler:
+    """A scheduler of diffusers, `name` being its class, with `steps` inference steps.
+
+    Its random numbers, where it draws any, come from the images' own streams.
+    """
+
+    def __init__(self, name: str, diffusion: Diffusion, steps: int, randomness: Randomness) -> None:
+        self.scheduler = _scheduler_class(name)(
+            num_train_timesteps=diffusion.timesteps,
+            beta_start=diffusion.first,
+            beta_end=diffusion.last,
+            beta_schedule="linear",
+            prediction_type="epsilon",
+        )
+        # A few schedulers clip the clean prediction to [-1, 1], which suits pixels, not latents.
+        if "clip_sample" in self.scheduler.config:
+            self.scheduler.register_to_config(clip_sample=False)
+        self.scheduler.set_timesteps(steps)
+        self.times: list[int] = [round(float(t)) for t in self.scheduler.timesteps]
+        draws = "generator" in inspect.signature(self.scheduler.step).parameters
+        self.options: dict[str, Any] = {"generator": randomness.generators} if draws else {}
+
+    def inputs(self, x: Latent, position: int) -> Latent:
+        """The latent scaled as the scheduler wants; at the start also brought to its own noise."""
+        if position == 0:
+            x.mul_(self.scheduler.init_noise_sigma)
+        scaled: Tensor = self.scheduler.scale_model_input(x, self.scheduler.timesteps[position])
+        return scaled
+
+    def step(self, x: Latent, noise: Latent, position: int) -> Latent:
+        """The scheduler's step."""
+        t = self.scheduler.timesteps[position]
+        result: Tensor = self.scheduler.step(noise, t, x, **self.options).prev_sample
+        return result
+
+
+def make_solver(
+    name: str, diffusion: Diffusion, steps: int, randomness: Randomness, clip: float | None
+) -> Solver:
+    """ "ddim", or the diffusers scheduler class `name`; ValueError for an unknown one."""
+    if name == "ddim":
+        return DDIM(diffusion, steps, clip)
+    if clip is not None:
+        raise ValueError(f"clip={clip} works with solver 'ddim' only: leave it out for {name!r}")
+    return Scheduler(name, diffusion, steps, randomness)
+
+
+def _scheduler_class(name: str) -> Any:
+    try:
+        schedulers = importlib.import_module("diffusers.schedulers")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"solver {name!r} comes from diffusers: install it with pip install bitscape[diffusers]"
+        ) from error
+    if not name.endswith("Scheduler") or name not in dir(schedulers):
+        raise ValueError(
+            f"unknown solver {name!r}: 'ddim' or a scheduler class of diffusers, "
+            "for example DPMSolverMultistepScheduler"
+        )
+    return getattr(schedulers, name)
