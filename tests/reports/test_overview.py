@@ -1,23 +1,33 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from bitscape.reports.overview import DPI, WIDTH, draw_overview, loss_share
 from bitscape.reports.results import Demo
 
 
-def test_overview_has_room_for_every_panel(demo: Demo, tmp_path: Path) -> None:
-    both = Image.open(draw_overview(demo, tmp_path / "both.png"))
-    assert both.size[0] == round(WIDTH * DPI)
-    assert np.asarray(both.convert("L")).std() > 10
+@pytest.fixture(scope="module")
+def shown(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """The drawn overview, shape (height, width, 3)."""
+    path = draw_overview(demo, tmp_path_factory.mktemp("overview") / "overview.png")
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_pictures_are_shown_pixel_by_pixel(demo: Demo, tmp_path: Path) -> None:
-    shown = np.asarray(Image.open(draw_overview(demo, tmp_path / "a.png")).convert("RGB"))
-    colours = {tuple(pixel) for pixel in shown.reshape(-1, 3)}
-    first = demo.panels[0].full.pictures[0].reshape(-1, 3)
-    assert {tuple(pixel) for pixel in first} <= colours
+def colours(picture: np.ndarray) -> np.ndarray:
+    """Each pixel's colour as one number."""
+    return picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+
+
+def test_overview_has_the_stated_width(shown: np.ndarray) -> None:
+    assert shown.shape[1] == round(WIDTH * DPI)
+
+
+def test_pictures_are_shown_pixel_by_pixel(demo: Demo, shown: np.ndarray) -> None:
+    drawn = colours(shown)
+    for panel in demo.panels:
+        assert np.isin(colours(panel.rows[3].pictures[0]), drawn).all()
 
 
 def test_longest_bar_belongs_to_the_largest_loss(demo: Demo) -> None:
