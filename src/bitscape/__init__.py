@@ -9,7 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitscape.api import Model, evaluate, load, quantize
+    from bitscape.api.evaluate import evaluate
+    from bitscape.api.load import load
+    from bitscape.api.model import Model
+    from bitscape.api.quantize import quantize
 
 __all__ = ["Model", "evaluate", "load", "quantize"]
 
