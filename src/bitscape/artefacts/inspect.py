@@ -16,7 +16,7 @@ from bitscape.artefacts.load import read_config, read_report
 from bitscape.artefacts.schemes import scheme_text, site_schemes
 from bitscape.artefacts.sites import restore_site, scheme_of, site_to_tensors
 from bitscape.artefacts.weights import CODES, SCALE, SHAPE, WIDE_SCALE, ZERO
-from bitscape.formats import FULL_BITS, SiteScheme
+from bitscape.formats import SiteScheme
 from bitscape.nn import QuantAttend, Quantized, QuantLinear, quantized_sites
 from bitscape.runtime import Choice, pack_network
 from bitscape.structure import Kind, Site, StepClock
@@ -66,7 +66,7 @@ def inspect(path: Path) -> dict[str, Any]:
             choice = _choice(site, tensors, schemes[name], rotation, dtype_called(config["dtype"]))
             shape = _shape(tensors)
             sizes.append(site_bytes(tensors))
-            nominal += _bits(schemes[name]) * shape[0] * shape[1]
+            nominal += schemes[name].weight_bits * shape[0] * shape[1]
             layers.append(layer_row(site, schemes[name], shape, sizes[-1], choice))
     return {**totals(sizes, nominal), "layers": layers}
 
@@ -81,7 +81,7 @@ def inspect_network(network: nn.Module) -> dict[str, Any]:
         tensors, scheme = site_to_tensors(site), scheme_of(site)
         shape = _shape(tensors)
         sizes.append(site_bytes(tensors))
-        nominal += _bits(scheme) * shape[0] * shape[1]
+        nominal += scheme.weight_bits * shape[0] * shape[1]
         layers.append(layer_row(site.site, scheme, shape, sizes[-1], kernel_of(site)))
     return {**totals(sizes, nominal), "layers": layers}
 
@@ -148,10 +148,6 @@ def _shape(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
         rows, columns = (int(extent) for extent in tensors[SHAPE])
         return rows, columns
     return tensors["weight"].shape[0], tensors["weight"][0].numel()
-
-
-def _bits(scheme: SiteScheme) -> float:
-    return FULL_BITS if scheme.weight is None else scheme.weight.format.bits
 
 
 def _tensors_of(site: str, names: list[str], file: Any) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Grids of images as PNG files, enlarged so that a 32-pixel image can be judged by eye."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
+from bitscape.evaluation.storage import write_whole
+
 GAP = 4
 CAPTION = 16
 BACKGROUND = (255, 255, 255)
@@ -16,6 +19,7 @@ INK = (40, 40, 40)
 SMALLEST = 96
 
 Images = UInt8[ndarray, "image height width 3"]
+Row = UInt8[ndarray, "_ height width 3"]
 
 
 def grid(images: Images, columns: int | None = None) -> Image.Image:
@@ -25,9 +29,7 @@ def grid(images: Images, columns: int | None = None) -> Image.Image:
     return captioned(rows, [""] * len(rows))
 
 
-def captioned(
-    rows: Sequence[Images], titles: Sequence[str], notes: Sequence[str] = ()
-) -> Image.Image:
+def captioned(rows: Sequence[Row], titles: Sequence[str], notes: Sequence[str] = ()) -> Image.Image:
     """One line of images a title, with `notes`, one a column, under the last line.
 
     Lines without a title take no room for one.
@@ -58,10 +60,6 @@ def captioned(
 
 def write_png(image: Image.Image, out: Path) -> None:
     """Write a PNG that appears whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = out.with_name(f".{out.name}.new")
-    try:
-        image.save(fresh, format="PNG")
-        fresh.replace(out)
-    finally:
-        fresh.unlink(missing_ok=True)
+    content = io.BytesIO()
+    image.save(content, format="PNG")
+    write_whole(out, content.getvalue())

@@ -10,21 +10,33 @@ from bitscape.cli.terminal import Terminal, table
 from bitscape.models import FAMILIES
 from bitscape.recipes import RECIPES, find_recipe
 
+Action = Annotated[str | None, typer.Argument(metavar="show", help="Print one in full.")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")]
+
 
 def register(app: typer.Typer, summary: str) -> None:
-    """Add the command and its `show` to the application."""
-    group = typer.Typer(invoke_without_command=True, help=summary)
-    group.callback()(recipes)
-    group.command("show", help="Print one recipe in full.")(show)
-    app.add_typer(group, name="recipes")
+    """Add the command to the application."""
+    app.command("recipes", help=summary)(recipes)
 
 
 def recipes(
-    context: typer.Context, json: options.Json = False, verbose: options.Verbose = False
+    action: Action = None,
+    name: Name = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
 ) -> None:
-    """Print every recipe."""
-    if context.invoked_subcommand is not None:
-        return
+    """Print every recipe, or one as YAML that can be edited and used as a file."""
+    terminal = Terminal(json, verbose)
+    if action is None:
+        _list(terminal)
+    elif action == "show" and name is not None:
+        content = find_recipe(name).model_dump(mode="json")
+        terminal.result(content, yaml.safe_dump(content, sort_keys=False).rstrip())
+    else:
+        raise ValueError("write `bitscape recipes`, or `bitscape recipes show NAME`")
+
+
+def _list(terminal: Terminal) -> None:
     found = [
         {
             "name": recipe.name,
@@ -35,13 +47,4 @@ def recipes(
         for recipe in RECIPES.values()
     ]
     rows = [(r["name"], r["method"], r["scheme"], " ".join(r["families"])) for r in found]
-    Terminal(json, verbose).result(found, table(("name", "method", "scheme", "families"), rows))
-
-
-def show(
-    name: Annotated[str, typer.Argument(help="Recipe name or YAML file.")],
-    json: options.Json = False,
-) -> None:
-    """Print one recipe as YAML, complete enough to be edited and used as a file."""
-    content = find_recipe(name).model_dump(mode="json")
-    Terminal(json).result(content, yaml.safe_dump(content, sort_keys=False).rstrip())
+    terminal.result(found, table(("name", "method", "scheme", "families"), rows))
