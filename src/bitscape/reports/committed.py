@@ -5,17 +5,18 @@ again:  python -m bitscape.reports.measure --out src/bitscape/reports/committed.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Committed:
-    """FD-shapes by model and recipe, with the sample count and the protocol they share."""
+    """FD-shapes by model and recipe, with what they share: protocol, sample count, commit."""
 
     protocol: str
     samples: int
+    commit: str | None = None
     fd_shapes: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def distance(self, model: str, recipe: str) -> float | None:
@@ -25,7 +26,7 @@ class Committed:
     def add(self, model: str, recipe: str, distance: float) -> "Committed":
         """The same table with one more value."""
         row = {**self.fd_shapes.get(model, {}), recipe: distance}
-        return Committed(self.protocol, self.samples, {**self.fd_shapes, model: row})
+        return replace(self, fd_shapes={**self.fd_shapes, model: row})
 
 
 def read_committed(path: Path | None = None) -> Committed:

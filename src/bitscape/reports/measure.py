@@ -16,18 +16,18 @@ from bitscape.reports.collect import measure, stored
 from bitscape.reports.committed import Committed, write_committed
 from bitscape.reports.demo import Narrator
 from bitscape.reports.settings import FULL
+from bitscape.sweeps.provenance import commit
 
 
 def main() -> None:
-    """Measure every model and setting of the demo, and of `--models`, at the full count."""
+    """Measure every model of the demo in every setting at the full count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workspace", type=Path, default=Path("runs/committed"))
     parser.add_argument("--samples", type=int, default=5000)
-    parser.add_argument("--models", nargs="+", default=list(FULL.models))
     options = parser.parse_args()
-    plan = dataclasses.replace(FULL, samples=options.samples, models=tuple(options.models))
-    table = Committed("", plan.samples)
+    plan = dataclasses.replace(FULL, samples=options.samples)
+    table = Committed("", plan.samples, commit())
     say = Narrator(len(plan.models) * len(plan.settings))
     for name in plan.models:
         full = load(name)
