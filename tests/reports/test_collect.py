@@ -10,9 +10,10 @@ from bitscape.reports import collect
 from bitscape.reports.committed import Committed
 from bitscape.reports.results import Difference
 from bitscape.reports.settings import FULL, SETTINGS
+from bitscape.sweeps import FULL_PRECISION
 
 PLAN = replace(FULL, models=("zoo:var-l",), settings=SETTINGS[:2])
-COMMITTED = Committed("shapes", 5000).add("zoo:var-l", "full", 12.5)
+COMMITTED = Committed("shapes", 5000).add("zoo:var-l", FULL_PRECISION, 12.5)
 
 
 def load(name: str) -> Model:

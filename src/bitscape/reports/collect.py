@@ -10,8 +10,9 @@ from bitscape.artefacts import is_artefact
 from bitscape.artefacts.layout import WEIGHTS
 from bitscape.evaluation import Settings
 from bitscape.reports.committed import Committed
-from bitscape.reports.results import FULL_PRECISION, Difference, Panel, Row, Setting
+from bitscape.reports.results import Difference, Panel, Row, Setting
 from bitscape.reports.settings import Plan
+from bitscape.sweeps import FULL_PRECISION
 
 Say = Callable[[str], None]
 """Tell the user what is being done now."""

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from jaxtyping import UInt8
 from numpy import ndarray
 
-FULL_PRECISION = "full"
-
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to store a model: a recipe, or its weights as trained (`FULL_PRECISION`).
+    """One way to store a model: a recipe, or its weights as trained ("full-precision").
 
     `title` is what a newcomer reads ("4 bits"), `scheme` and `method` what the field calls it.
     """

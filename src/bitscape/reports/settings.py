@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bitscape.reports.results import FULL_PRECISION, Setting
+from bitscape.reports.results import Setting
+from bitscape.sweeps import FULL_PRECISION
 
 SETTINGS = (
     Setting(FULL_PRECISION, "16 bits", "bf16", "as trained"),
