@@ -43,7 +43,7 @@ def run(plan: Plan, out: Path, say: Say) -> Demo:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bitscape-demo-") as workspace:
         panels = collect(plan, out / "models", Path(workspace), committed, say)
-    say("one large block in five arithmetics")
+    say("one large block in every arithmetic")
     demo = Demo(
         panels=panels,
         speed=measure_speed(plan.speed_seconds),
