@@ -242,8 +242,7 @@ class VARAdapter:
         Guidance t combines (1 + t) conditional - t unconditional logits, t = guidance * scale /
         last scale, and doubles the batch. Returns the reconstructed latent map.
         """
-        config, batch = self.config, len(conditions)
-        labels = conditions
+        config, batch, labels = self.config, len(conditions), conditions
         if guidance:
             labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
         stores = caches(config.depth, sum(pn * pn for pn in config.patch_nums))
@@ -294,9 +293,8 @@ class VARAdapter:
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
         # Flattened, because the code axis must be the last one for the softmax to be fast.
-        losses = functional.cross_entropy(
-            output.float().flatten(0, 1), target.flatten(), reduction="none"
-        )
+        rows = output.float().flatten(0, 1)
+        losses = functional.cross_entropy(rows, target.flatten(), reduction="none")
         return losses.view(target.shape).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:

@@ -39,38 +39,34 @@ class Entry:
         return self.name.removesuffix("-outlier")
 
 
-def _var(size: str) -> Entry:
+def _entry(family: str, size: str) -> Entry:
     width, depth, heads = WIDTHS[size]
-    config = VARConfig(
+    classes, latent = len(CLASSES), CONFIG.latent_channels
+    var = VARConfig(
         width,
         depth,
         heads,
-        num_classes=len(CLASSES),
+        num_classes=classes,
         vocabulary=VOCABULARY,
-        latent_channels=CONFIG.latent_channels,
+        latent_channels=latent,
         patch_nums=PATCH_NUMS,
     )
-    return Entry(f"var-{size}", "var", size, config)
-
-
-def _dit(size: str) -> Entry:
-    width, depth, heads = WIDTHS[size]
-    config = DiTConfig(
+    dit = DiTConfig(
         width,
         depth,
         heads,
-        num_classes=len(CLASSES),
+        num_classes=classes,
         side=PATCH_NUMS[-1],
-        latent_channels=CONFIG.latent_channels,
+        latent_channels=latent,
         patch=1,
         learn_sigma=False,
         frequencies=64,
     )
-    return Entry(f"dit-{size}", "dit", size, config)
+    return Entry(f"{family}-{size}", family, size, var if family == "var" else dit)
 
 
 def _entries() -> dict[str, Entry]:
-    first = [make(size) for make in (_var, _dit) for size in WIDTHS]
+    first = [_entry(family, size) for family in SAMPLERS for size in WIDTHS]
     second = [replace(e, name=f"{e.name}-seed1", seed=1) for e in first if e.size in ("s", "m")]
     twins = [replace(e, name=f"{e.name}-outlier", twin=True) for e in first if e.size == "l"]
     return {entry.name: entry for entry in [*first, *second, *twins]}

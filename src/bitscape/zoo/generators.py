@@ -1,6 +1,5 @@
 """Training the zoo's VAR and DiT on images that the shared tokenizer has encoded once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +37,9 @@ class Encoded:
         names = ("tokens", "latents", "labels")
         return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def batch(self, size: int, step: int) -> NDArray[np.int64]:
+        """The rows of one step: consecutive, starting over when the data are used up."""
+        return (np.arange(size) + step * size) % len(self.labels)
 
 
 @torch.no_grad()
@@ -90,12 +90,11 @@ class NextScale:
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Mean negative log-likelihood of one batch, nats a token."""
-        rows = _rows(len(self.data), self.batch, step)
-        drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        rows, drawn = self.data.batch(self.batch, step), _generator(self.seed, step)
         labels = _dropped(self.data.labels[rows], self.module.config, drawn)
         flat = torch.from_numpy(self.data.tokens[rows].astype(np.int64))
         tokens = flat.split([pn * pn for pn in self.module.config.patch_nums], dim=1)
-        return {"loss": _loss(self.module, self.adapter, self.adapter.token_lesson(tokens, labels))}
+        return _losses(self.module, self.adapter, self.adapter.token_lesson(tokens, labels))
 
 
 @dataclass
@@ -110,20 +109,16 @@ class Denoising:
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Mean squared error of the noise over one batch."""
-        rows = _rows(len(self.data), self.batch, step)
-        drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        rows, drawn = self.data.batch(self.batch, step), _generator(self.seed, step)
         labels = _dropped(self.data.labels[rows], self.module.config, drawn)
         latents = torch.from_numpy(self.data.latents[rows].astype(np.float32))
         times = self.adapter.diffusion.timesteps
-        # Stratified timesteps: one from each of `batch` equal spans, which halves the loss's noise.
+        # Stratified timesteps, one from each of `batch` equal spans: less noise in the loss.
         spans = torch.arange(self.batch) + torch.rand(self.batch, generator=drawn)
         t = (spans * times / self.batch).long().clamp_max(times - 1)
         noise = torch.randn(latents.shape, generator=drawn)
-        return {
-            "loss": _loss(
-                self.module, self.adapter, self.adapter.noise_lesson(latents, labels, t, noise)
-            )
-        }
+        lesson = self.adapter.noise_lesson(latents, labels, t, noise)
+        return _losses(self.module, self.adapter, lesson)
 
 
 def block_matrices(module: nn.Module) -> list[nn.Parameter]:
@@ -132,13 +127,14 @@ def block_matrices(module: nn.Module) -> list[nn.Parameter]:
     return [p for p in blocks.parameters() if p.ndim == 2]
 
 
-def _loss(module: nn.Module, adapter: VARAdapter | DiTAdapter, lesson: Lesson) -> Tensor:
-    return adapter.loss(module(*lesson.call.args), lesson.target).mean()
+def _losses(
+    module: nn.Module, adapter: VARAdapter | DiTAdapter, lesson: Lesson
+) -> dict[str, Tensor]:
+    return {"loss": adapter.loss(module(*lesson.call.args), lesson.target).mean()}
 
 
-def _rows(count: int, batch: int, step: int) -> NDArray[np.int64] | Sequence[int]:
-    """The rows of one batch: consecutive, starting over when the data are used up."""
-    return (np.arange(batch) + step * batch) % count
+def _generator(seed: int, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 def _dropped(
