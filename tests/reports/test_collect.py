@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ from bitscape.models import FAMILIES
 from bitscape.reports import collect
 from bitscape.reports.committed import Committed
 from bitscape.reports.results import Difference
-from bitscape.reports.settings import FULL, SETTINGS
+from bitscape.reports.settings import SETTINGS, Plan
 from bitscape.sweeps import FULL_PRECISION
 
-PLAN = replace(FULL, models=("zoo:var-l",), settings=SETTINGS[:2])
+PLAN = Plan(models=("zoo:var-l",), settings=SETTINGS[:2])
 COMMITTED = Committed("shapes", 5000).add("zoo:var-l", FULL_PRECISION, 12.5)
 
 

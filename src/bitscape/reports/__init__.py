@@ -4,11 +4,9 @@ from bitscape.reports.committed import Committed, read_committed, write_committe
 from bitscape.reports.demo import run
 from bitscape.reports.overview import draw_overview
 from bitscape.reports.results import Demo, Panel, Row, Setting, Speed
-from bitscape.reports.settings import FULL, SHORT, Plan
+from bitscape.reports.settings import Plan, full_plan, short_plan
 
 __all__ = [
-    "FULL",
-    "SHORT",
     "Committed",
     "Demo",
     "Panel",
@@ -17,7 +15,9 @@ __all__ = [
     "Setting",
     "Speed",
     "draw_overview",
+    "full_plan",
     "read_committed",
     "run",
+    "short_plan",
     "write_committed",
 ]

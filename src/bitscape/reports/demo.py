@@ -12,7 +12,7 @@ from bitscape.reports.committed import read_committed
 from bitscape.reports.overview import draw_overview
 from bitscape.reports.page import page
 from bitscape.reports.results import Demo
-from bitscape.reports.settings import FULL, SHORT, Plan
+from bitscape.reports.settings import Plan, full_plan, short_plan
 from bitscape.reports.speed import measure_speed
 from bitscape.reports.table import print_tables
 
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="smallest models, few samples")
     options = parser.parse_args()
     try:
-        plan = SHORT if options.short else FULL
+        plan = short_plan() if options.short else full_plan()
         demo = run(plan, options.out, Narrator(len(plan.models) * len(plan.settings) + 1))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -15,7 +15,7 @@ from bitscape.api import load
 from bitscape.reports.collect import measure, stored
 from bitscape.reports.committed import Committed, write_committed
 from bitscape.reports.demo import Narrator
-from bitscape.reports.settings import FULL
+from bitscape.reports.settings import full_plan
 from bitscape.sweeps.provenance import commit
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=Path("runs/committed"))
     parser.add_argument("--samples", type=int, default=5000)
     options = parser.parse_args()
-    plan = dataclasses.replace(FULL, samples=options.samples)
+    plan = dataclasses.replace(full_plan(), samples=options.samples)
     table = Committed("", plan.samples, commit())
     say = Narrator(len(plan.models) * len(plan.settings))
     for name in plan.models:

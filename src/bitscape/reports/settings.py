@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from bitscape import zoo
+from bitscape.models import FAMILIES
 from bitscape.reports.results import Setting
 from bitscape.sweeps import FULL_PRECISION
 
@@ -28,5 +30,12 @@ class Plan:
     seed: int = 0
 
 
-FULL = Plan(models=("zoo:var-l", "zoo:dit-l"))
-SHORT = Plan(models=("zoo:var-xs", "zoo:dit-xs"), samples=50, lessons=64, speed_seconds=2.0)
+def full_plan() -> Plan:
+    """The largest bundled model of each family."""
+    return Plan(models=tuple(f"zoo:{zoo.trained(family)[-1]}" for family in FAMILIES))
+
+
+def short_plan() -> Plan:
+    """The smallest bundled model of each family, and few samples."""
+    models = tuple(f"zoo:{zoo.trained(family)[0]}" for family in FAMILIES)
+    return Plan(models=models, samples=50, lessons=64, speed_seconds=2.0)

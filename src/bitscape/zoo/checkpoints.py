@@ -9,7 +9,7 @@ from torch import nn
 from bitscape.models import FAMILIES, MultiScaleTokenizer
 from bitscape.structure import Pipeline
 from bitscape.zoo import autoencoder
-from bitscape.zoo.catalogue import DDIM_STEPS, ENTRIES, SAMPLERS, Entry
+from bitscape.zoo.catalogue import DDIM_STEPS, ENTRIES, SAMPLERS, WIDTHS, Entry
 from bitscape.zoo.observer import Observer
 from bitscape.zoo.outliers import plant_outliers
 
@@ -62,6 +62,12 @@ def assemble_entry(entry: Entry, tokenizer: MultiScaleTokenizer) -> Pipeline:
 def available(folder: Path = FOLDER) -> list[str]:
     """The names whose weights are in `folder`, in catalogue order."""
     return [n for n, e in ENTRIES.items() if (folder / f"{e.weights}.safetensors").exists()]
+
+
+def trained(family: str, folder: Path = FOLDER) -> list[str]:
+    """The sizes of `family` whose weights are in `folder`, smallest first, without variants."""
+    names = available(folder)
+    return [n for n in names if n in {f"{family}-{size}" for size in WIDTHS}]
 
 
 def load_pipeline(name: str, folder: Path = FOLDER) -> Pipeline:
