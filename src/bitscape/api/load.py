@@ -59,7 +59,7 @@ def _artefact(path: Path) -> Model:
     if not any(path.iterdir()):
         raise ValueError(f"{path} is an empty folder, not an artefact of `bitscape quantize`")
     pipeline, report = artefacts.load(path)
-    return Model(pipeline, artefacts.read_recipe(path), report, source=path)
+    return Model(pipeline, artefacts.read_recipe(path) or None, report, source=path)
 
 
 def _named(name: str, checkpoint: str | Path | None, tokenizer: str | Path | None) -> Pipeline:
