@@ -37,15 +37,16 @@ def data(pipeline: Pipeline) -> CalibrationSet:
 def test_method_runs_and_repeats_itself(
     method: str, scheme: str, pipeline: Pipeline, data: CalibrationSet
 ) -> None:
-    states, images = [], []
+    states, latents = [], []
     for _ in range(2):
         model = quantized(method, scheme, pipeline, data)
         states.append(model.network.state_dict())
-        images.append(model.sample([0, 1], seed=0))
-        assert torch.isfinite(model.latents(torch.arange(2), seed=0)).all()
+        with torch.no_grad():
+            latents.append(model.latents(torch.arange(2), seed=0, steps=3))
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert torch.equal(*images)
+    assert torch.isfinite(latents[0]).all()
+    assert torch.equal(*latents)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -111,12 +111,14 @@ def factorise(
     repeated with ten times the damping; ValueError when that does not help.
     """
     backwards = order.flip(0)
+    failed = torch.zeros((), dtype=torch.int32, device=H.device)
     for attempt in range(1, ATTEMPTS + 1):
-        damped = H.index_select(0, backwards).index_select(1, backwards)
-        diagonal = damped.diagonal()
+        # Symmetric, so the view in column order that the factorisation can overwrite is the same.
+        L = H[backwards[:, None], backwards].mT
+        diagonal = L.diagonal()
         diagonal[diagonal == 0] = 1
         diagonal += damping * diagonal.mean()
-        L, failed = torch.linalg.cholesky_ex(damped)
+        torch.linalg.cholesky_ex(L, out=(L, failed))
         if not failed:
             # Reversed rows and columns turn a lower into an upper factor.
             return L.mT.flip(0, 1), damping, attempt
