@@ -43,7 +43,7 @@ class Workshop:
         return Run(self.workspace / name)
 
 
-def train_autoencoder(shop: Workshop, steps: int = 2200) -> None:
+def train_autoencoder(shop: Workshop, steps: int = 2600) -> None:
     """Encoder, codebook and decoder together; then the latents' standardisation."""
     torch.manual_seed(0)
     tokenizer = autoencoder.build()
@@ -52,7 +52,7 @@ def train_autoencoder(shop: Workshop, steps: int = 2200) -> None:
     task = autoencoder.Reconstruction(
         tokenizer, DATA_SEEDS["autoencoder"], BATCH, revive_until=int(0.6 * steps)
     )
-    plan = Plan(steps=steps, decay=0.4, save_seconds=60)
+    plan = Plan(steps=steps, decay=0.3, average=0.95, save_seconds=60)
     averaged = train(
         task, adamw(tokenizer, 2e-3, decay=1e-4), plan, shop.run("autoencoder"), shop.progress
     )
