@@ -27,7 +27,7 @@ def evaluate(
     evaluation continues.
     """
     if full_precision is None and model.recipe is not None:
-        full_precision = load(model.name)
+        full_precision = load(model.name, device=model.device)
     return evaluation.evaluate(
         model.pipeline,
         None if full_precision is None else full_precision.pipeline,

@@ -1,5 +1,6 @@
 """Loading by name: the zoo, an artefact, or a released size with its checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -44,15 +45,15 @@ def load(
         wanted = dtype if isinstance(dtype, torch.dtype) else artefacts.dtype_called(dtype)
         model.pipeline.network.to(wanted)
     model.to(place)
-    return packed(model, kernel)
+    return _packed(model, kernel)
 
 
-def packed(model: Model, kernel: str) -> Model:
+def _packed(model: Model, kernel: str) -> Model:
     """`model` with its coded sites replaced, in place, by kernels; see `load`."""
-    if kernel == NORMAL_FORM or model.recipe is None:
+    if kernel == NORMAL_FORM:
         return model
     choices = tuple(pack_network(model.pipeline.network, kernel=kernel))
-    return Model(model.pipeline, model.recipe, model.report, choices, model.source)
+    return replace(model, choices=choices)
 
 
 def _artefact(path: Path) -> Model:

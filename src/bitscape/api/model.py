@@ -37,6 +37,11 @@ class Model:
         """The name of the model it is or was quantized from."""
         return self.pipeline.name
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.pipeline.tokenizer.parameters()).device
+
     def sample(
         self, conditions: Conditions, *, seed: int = 0, **sampler: Any
     ) -> UInt8[ndarray, "image height width 3"]:

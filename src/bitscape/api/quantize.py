@@ -49,7 +49,7 @@ def quantize(
         with artefacts.workspace(out, job) as work:
             result = _quantized(model, recipe, calibration, seed, work, progress)
             result.save(out)
-    return load(out, device=_device(model), kernel=NORMAL_FORM)
+    return load(out, device=model.device, kernel=NORMAL_FORM)
 
 
 def check_finite(network: nn.Module, name: str) -> None:
@@ -101,7 +101,3 @@ def _quantized(
     report = {"model": model.name, "recipe": recipe.name, "seed": seed, "method": told}
     report |= artefacts.inspect_network(pipeline.network)
     return Model(pipeline, recipe.model_dump(mode="json"), report)
-
-
-def _device(model: Model) -> torch.device:
-    return next(model.pipeline.network.parameters()).device

@@ -1,8 +1,8 @@
 """Artefacts: a quantized model as a folder that needs nothing else, and its unfinished states."""
 
 from bitscape.artefacts.config import dtype_called
-from bitscape.artefacts.folder import partial_path, require_absent, whole_folder
-from bitscape.artefacts.hashing import file_sha256, json_sha256
+from bitscape.artefacts.folder import partial_path, require_absent, require_free, whole_folder
+from bitscape.artefacts.hashing import json_sha256
 from bitscape.artefacts.inspect import inspect, inspect_network
 from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
 from bitscape.artefacts.save import save
@@ -11,7 +11,6 @@ from bitscape.artefacts.workspace import finish_interrupted, workspace
 
 __all__ = [
     "dtype_called",
-    "file_sha256",
     "fill",
     "finish_interrupted",
     "inspect",
@@ -26,6 +25,7 @@ __all__ = [
     "read_report",
     "read_tensors",
     "require_absent",
+    "require_free",
     "save",
     "whole_folder",
     "workspace",

@@ -18,6 +18,15 @@ def require_absent(out: Path) -> None:
         raise FileExistsError(f"{out} already exists: choose another --out, or remove it first")
 
 
+def require_free(out: Path) -> None:
+    """Raise FileExistsError when `out` exists and no workspace beside it may claim it.
+
+    The early check of a long job; `require_absent` is the one that decides.
+    """
+    if not partial_path(out).exists():
+        require_absent(out)
+
+
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `out` on success and vanishes on failure.

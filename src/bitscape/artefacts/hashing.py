@@ -1,15 +1,9 @@
-"""Digests: how a folder notices that one of its files was truncated or edited, and how a network
-is told from another.
-"""
+"""Digests: how a folder notices that one of its files was truncated or edited."""
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import nn
 
 from bitscape.artefacts.layout import HASHED
 
@@ -28,17 +22,6 @@ def file_sha256(path: Path) -> str:
 def json_sha256(value: Any) -> str:
     """The sha256 of a value's JSON with sorted keys, so that the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def network_sha256(networks: Iterable[nn.Module]) -> str:
-    """The sha256 of names, shapes, dtypes and bytes of everything the networks store."""
-    digest = hashlib.sha256()
-    for network in networks:
-        for name, tensor in sorted(network.state_dict().items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            flat = tensor.detach().cpu().contiguous().flatten()
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def folder_sha256(folder: Path) -> dict[str, str]:

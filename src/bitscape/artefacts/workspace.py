@@ -1,4 +1,4 @@
-"""The workspace of an unfinished quantization: kept beside `--out`, so that a kill costs little."""
+"""The workspace of an unfinished job: kept beside `--out`, so that a kill costs little."""
 
 import fcntl
 import shutil
@@ -17,7 +17,7 @@ WORK = "work"
 def workspace(out: Path, fingerprint: str) -> Iterator[Path]:
     """Yield the folder that holds the progress of this very job; it is removed on success.
 
-    `fingerprint` identifies model, recipe, seed and calibration: progress made under another one
+    `fingerprint` identifies the job, all that decides its result: progress made under another one
     is discarded. After a failure the folder stays for the next attempt. ValueError when another
     process works in it, or when it is not a workspace.
     """

@@ -1,7 +1,9 @@
 """`bitscape evaluate`."""
 
 import json as json_text
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,9 +62,8 @@ def evaluate(
     job = artefacts.json_sha256(
         {"evaluate": [model, against, kernel, asdict(settings), str(workspace)]}
     )
-    finished = out is not None and artefacts.finish_interrupted(out, job)
-    if out is not None and not finished:
-        artefacts.require_absent(out)
+    if out is not None:
+        artefacts.require_free(out)
     loaded = api.load(model, device=device, kernel=kernel)
     terminal.kernels(loaded.choices)
     if dry_run:
@@ -71,19 +72,25 @@ def evaluate(
         return
     rival = None if against is None else api.load(against, device=device)
     with terminal.progress() as report:
-
-        def measured(place: Path | None) -> dict[str, Any]:
-            return api.evaluate(loaded, rival, settings=settings, workspace=place, progress=report)
-
-        if out is None:
-            result = measured(workspace)
-        elif finished:
-            result = json_text.loads(out.read_text())
-        else:
-            with artefacts.workspace(out, job) as work:
-                result = measured(workspace or work)
-                write_whole(out, (json_text.dumps(result, indent=2) + "\n").encode())
+        measure = partial(api.evaluate, loaded, rival, settings=settings, progress=report)
+        result = _kept(measure, out, workspace, job)
     terminal.result(result, table(("figure", "value", "std", "full precision"), _rows(result)))
+
+
+def _kept(
+    measure: Callable[..., dict[str, Any]], out: Path | None, workspace: Path | None, job: str
+) -> dict[str, Any]:
+    """The result of `measure`, written to `out`; its samples are kept beside it until then."""
+    if out is None:
+        return measure(workspace=workspace)
+    if artefacts.finish_interrupted(out, job):
+        found: dict[str, Any] = json_text.loads(out.read_text())
+        return found
+    artefacts.require_absent(out)
+    with artefacts.workspace(out, job) as work:
+        result = measure(workspace=workspace or work)
+        write_whole(out, (json_text.dumps(result, indent=2) + "\n").encode())
+    return result
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -44,8 +44,7 @@ def quantize(
     """
     terminal = Terminal(json, verbose)
     chosen = find_recipe(recipe)
-    if not artefacts.partial_path(out).exists():
-        artefacts.require_absent(out)
+    artefacts.require_free(out)
     source = api.load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device)
     if dry_run:
         show_estimate(terminal, asdict(api.estimate_quantize(source, chosen)))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from bitscape.cli import options
-from bitscape.cli.estimates import duration, show_estimate
+from bitscape.cli.estimates import show_estimate
+from bitscape.cli.quantities import duration
 from bitscape.cli.terminal import Terminal, table
 from bitscape.sweeps import Progress, estimate, sweep
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from bitscape.cli.quantities import duration
 from bitscape.runtime import Choice
+
+_LOG_SECONDS = 15.0
+_PIPE_WIDTH = 200
 
 Report = Callable[[str, int, int], None]
 
@@ -37,7 +42,7 @@ class Terminal:
             sys.stdout.write(json.dumps(value, indent=2) + "\n")
         elif isinstance(text, Table):
             # A table cut to the width of a pipe would lose names that scripts look for.
-            width = None if sys.stdout.isatty() else 200
+            width = None if sys.stdout.isatty() else _PIPE_WIDTH
             Console(file=sys.stdout, width=width).print(text)
         else:
             sys.stdout.write(text + "\n")
@@ -69,7 +74,7 @@ class Terminal:
             TextColumn("ETA"),
             TimeRemainingColumn(),
         )
-        # A log file gets the bars once, at the end, instead of one line a refresh.
+        # A log file gets a line now and then instead of a bar.
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
             yield _Stages(bars, self).report
 
@@ -83,13 +88,25 @@ class _Stages:
 
     def __post_init__(self) -> None:
         self.known: dict[str, Any] = {}
+        self.started: dict[str, float] = {}
+        self.spoken = time.monotonic()
 
     def report(self, stage: str, done: int, total: int) -> None:
         if stage not in self.known:
             self.known[stage] = self.bars.add_task(stage, total=total)
+            self.started[stage] = time.monotonic()
         self.bars.update(self.known[stage], completed=done, total=total)
         if self.bars.disable:
-            self.terminal.detail(f"{stage}: {done}/{total}")
+            self.say(stage, done, total)
+
+    def say(self, stage: str, done: int, total: int) -> None:
+        """A line for a log, now and then; every time when the user asked for more."""
+        now = time.monotonic()
+        if not self.terminal.verbose and now - self.spoken < _LOG_SECONDS:
+            return
+        self.spoken = now
+        left = (now - self.started[stage]) * (total - done) / max(done, 1)
+        self.terminal.note(f"{stage}: {done}/{total}, ETA {duration(left)}")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> Table:
