@@ -13,7 +13,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     codes = torch.arange(6, dtype=torch.uint8).view(2, 3)
     grids = {"a.b": Grid(torch.ones(2, 1, 1), torch.ones(2, 1, 1)), "c": Grid(torch.rand(2, 1, 1))}
     path = tmp_path / "weights" / "block.safetensors"
-    write_finished(path, {name: Rounded(codes.clone(), grid, {"x": 0.1}) for name, grid in grids.items()})
+    write_finished(
+        path, {name: Rounded(codes.clone(), grid, {"x": 0.1}) for name, grid in grids.items()}
+    )
     found = read_finished(path)
     assert sorted(found) == ["a.b", "c"]
     for name, grid in grids.items():

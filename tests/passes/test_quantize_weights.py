@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from bitscape.calibration import CalibrationSet
+from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
 from bitscape.nn import QuantLinear, quantized_sites
 from bitscape.passes import (
@@ -124,3 +126,9 @@ def test_the_prologue_is_seen_by_the_hessian(pipeline: Pipeline, context: Make) 
         run([GREEDY], target, report)
     errors = [report.report["sites"][scaled]["output_error"] for report in (told, plain)]
     assert errors[0] == pytest.approx(errors[1], rel=1e-4)
+
+
+def test_a_site_that_no_call_reaches_is_an_error(pipeline: Pipeline) -> None:
+    empty = Context(parse_scheme("W4A16"), CalibrationSet((), {}))
+    with pytest.raises(ValueError, match="blocks.0.ada is never reached"):
+        run([GREEDY], pipeline, empty)

@@ -22,6 +22,7 @@ from torch import Tensor
 # Columns rounded between two matrix products inside a block; the products of a longer stretch are
 # bound by memory, those of a shorter one by the cost of starting them.
 STRETCH = 16
+# Factorisations tried, each with ten times the damping of the one before.
 ATTEMPTS = 8
 
 
@@ -93,7 +94,7 @@ def gptq(
 def column_order(H: Float[Tensor, "in in"], width: int, act_order: bool) -> Int[Tensor, " in"]:
     """The order in which columns are visited: by falling diagonal of H, `width` staying together.
 
-    Order by activation: section "act-order" of the official code, not in the paper.
+    The "act-order" option of the official code; the paper keeps the columns as they are.
     """
     columns = torch.arange(H.shape[0], device=H.device)
     if not act_order:

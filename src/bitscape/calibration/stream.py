@@ -89,20 +89,15 @@ def _chain(
     calls: Sequence[Call],
     teacher: nn.Module | None,
 ) -> Iterator[Unit]:
-    captured = _capture(network, clocks, blocks, calls)
-    inputs = tuple(first for first, _ in captured)
-    full = inputs if teacher is not None else None
-    feeds = [
-        Feed(clocks, calls, tuple(rest[i] for _, rest in captured)) for i in range(len(blocks))
-    ]
-    for i, block in enumerate(blocks):
-        unit = Unit(block, inputs, full, network, feeds[i])
-        yield unit
-        if i + 1 == len(blocks):
+    inputs, feeds = _capture(network, clocks, blocks, calls)
+    full = None if teacher is None else inputs
+    for block, feed in zip(blocks, feeds, strict=True):
+        yield Unit(block, inputs, full, network, feed)
+        if block is blocks[-1]:
             return
-        inputs = unit.run()
+        inputs = feed.outputs(network, block, inputs)
         if teacher is not None and full is not None:
-            full = feeds[i].outputs(teacher, block, full)
+            full = feed.outputs(teacher, block, full)
 
 
 @torch.no_grad()
@@ -111,8 +106,8 @@ def _capture(
     clocks: Mapping[str, StepClock],
     blocks: Sequence[Block],
     calls: Sequence[Call],
-) -> list[tuple[Tensor, list[Arguments]]]:
-    """For each call: the stream entering the first block, and every block's other arguments."""
+) -> tuple[tuple[Tensor, ...], list[Feed]]:
+    """The stream entering the first block, one tensor a call, and every block's other arguments."""
     seen: list[tuple[tuple[Any, ...], dict[str, Any], Tensor]] = []
 
     def note(
@@ -124,20 +119,22 @@ def _capture(
     modules = [network.get_submodule(block.name) for block in blocks]
     hooks = [module.register_forward_hook(note, with_kwargs=True) for module in modules]
     device = next(network.parameters()).device
-    captured = []
+    inputs: list[Tensor] = []
+    rest: list[list[Arguments]] = [[] for _ in blocks]
     try:
         for call in calls:
             seen.clear()
             invoke(network, clocks, placed(call, device))
             _check_stream(blocks, seen)
-            rest = [(args[1:], options) for args, options, _ in seen]
-            captured.append((seen[0][0][0], rest))
+            inputs.append(seen[0][0][0])
+            for kept, (args, options, _) in zip(rest, seen, strict=True):
+                kept.append((args[1:], options))
     finally:
         for hook in hooks:
             hook.remove()
         for clock in clocks.values():
             clock.unset()
-    return captured
+    return tuple(inputs), [Feed(clocks, calls, tuple(kept)) for kept in rest]
 
 
 def _check_stream(

@@ -45,7 +45,8 @@ class QuantizeWeights:
         sites = weight_sites(pipeline, context.scheme)
         work = _Work(self, pipeline.network, context, {s.name: scheme for s, scheme in sites})
         if not self.rounder.reads_inputs:
-            work.finish("all", list(work.schemes), lambda names: {})
+            for name in work.schemes:
+                work.set(name, work.round(name, None))
             return
         calls = context.calibrated(type(self.rounder).__name__).calls
         blocks = pipeline.adapter.blocks(pipeline.network)
@@ -114,29 +115,30 @@ class _Work:
         folder = self.context.workspace
         path = None if folder is None else folder / "weights" / f"{unit}.safetensors"
         done = {} if path is None else read_finished(path)
-        if set(done) != set(names):
-            done = {}
-            together = [names] if self.step.sequential == "block" else [[name] for name in names]
-            for group in together:
-                kept = observe(group) if group else {}
-                for name in group:
-                    done[name] = self.round(name, kept.pop(name, None))
-                    self.set(name, done[name])
-            if path is not None:
-                write_finished(path, done)
-        else:
+        if done.keys() == set(names):
             for name in names:
                 self.set(name, done[name])
+            return
+        done = {}
+        for group in [names] if self.step.sequential == "block" else [[name] for name in names]:
+            kept = observe(group)
+            for name in group:
+                done[name] = self.round(name, kept.pop(name))
+                self.set(name, done[name])
+        if path is not None:
+            write_finished(path, done)
 
     def round(self, name: str, hessian: Hessian | None) -> Rounded:
-        """The codes of one site, with its errors in the report."""
+        """The codes of one site; ValueErrors name it."""
         W = self.layer(name).effective_weight().detach().flatten(1).float()
-        scheme = self.schemes[name]
+        if hessian is not None and not hessian.rows:
+            # A Hessian of nothing would make every column dead, and the weights zero.
+            raise ValueError(f"{name} is never reached by the calibration calls: record others")
+        H = None if hessian is None else hessian.matrix()
         try:
-            rounded = self.step.rounder(W, scheme, None if hessian is None else hessian.matrix())
+            return self.step.rounder(W, self.schemes[name], H)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-        return rounded
 
     def set(self, name: str, rounded: Rounded) -> None:
         """Give the layer its codes and the report its entry."""

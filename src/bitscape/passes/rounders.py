@@ -67,7 +67,7 @@ class Greedy:
     """Column after column, each making up for the errors of those before it: `algorithms.gptq`."""
 
     reads_inputs: ClassVar[bool] = True
-    range: str = "minmax"
+    range: str = "mse"
     damping: float = 0.01
     block: int = 128
     act_order: bool = True

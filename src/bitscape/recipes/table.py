@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bitscape.methods import METHODS
+from bitscape.models import FAMILIES
 from bitscape.recipes.recipe import Recipe, read_recipe
 
 SCHEMES = (
@@ -54,6 +55,7 @@ def bundled() -> dict[str, Recipe]:
             method=method,
             scheme=scheme,
             options=_options(scheme),
+            families=tuple(FAMILIES),
             description=f"{WORDS[method]} {scheme} at every linear layer.",
         )
         for method in METHODS
