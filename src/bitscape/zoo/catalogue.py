@@ -16,8 +16,8 @@ WIDTHS: Mapping[str, tuple[int, int, int]] = {
 """Size to (width, depth, heads); both families share it, which matches their parameters."""
 
 SAMPLERS: Mapping[str, dict[str, float]] = {
-    "var": {"guidance": 1.5, "top_k": 0, "top_p": 0.0},
-    "dit": {"guidance": 1.5},
+    "var": {"guidance": 1.0, "top_k": 0, "top_p": 0.0},
+    "dit": {"guidance": 3.0},
 }
 DDIM_STEPS = 20
 
