@@ -1,8 +1,8 @@
 """Quantize vision generative models, run them packed, and see what was lost.
 
-    model = bitscape.load("zoo:var-s")
-    small = bitscape.quantize(model, "gptq-w4a16", out="var-s-w4")
-    images = small.sample([0, 3, 7])
+model = bitscape.load("zoo:var-s")
+small = bitscape.quantize(model, "gptq-w4a16", out="var-s-w4")
+images = small.sample([0, 3, 7])
 """
 
 import importlib
