@@ -15,7 +15,7 @@ from bitscape.reports import words
 from bitscape.reports.overview import loss_share
 from bitscape.reports.results import Demo, Panel, Row, Speed, Timing
 
-COMMANDS = """bitscape quantize zoo:var-l --recipe gptq-w4a16 --out my-model
+COMMANDS = """bitscape quantize {model} --recipe gptq-w4a16 --out my-model
 bitscape sample my-model --classes 0,3,7 --out pictures.png
 bitscape inspect my-model
 bitscape evaluate my-model --out metrics.json"""
@@ -31,7 +31,7 @@ def page(demo: Demo) -> str:
         *(panel_section(panel, demo) for panel in demo.panels),
         speed_section(demo.speed) if demo.speed else "",
         words_section(),
-        f"<h2>Do it yourself</h2><pre>{escape(COMMANDS)}</pre>",
+        f"<h2>Do it yourself</h2><pre>{escape(COMMANDS.format(model=demo.panels[0].model))}</pre>",
         f"<footer>{escape(making_of(demo))}</footer>",
     ]
     return (
