@@ -17,7 +17,7 @@ from bitscape.formats import (
 
 E4M3 = Float(4, 3)
 CHANNEL, TOKEN, TENSOR = Granularity("channel"), Granularity("token"), Granularity("tensor")
-DYNAMIC_INT8 = TensorScheme(Int(8), TOKEN, dynamic=True)
+DYNAMIC_INT8 = TensorScheme(Int(8, signed=False), TOKEN, symmetric=False, dynamic=True)
 SITES = {
     "W8A8": SiteScheme(TensorScheme(Int(8), CHANNEL), DYNAMIC_INT8),
     "W4A16": SiteScheme(TensorScheme(Int(4), CHANNEL), None),

@@ -211,3 +211,19 @@ def test_layer_is_whole_after_building() -> None:
     for name in ("dequant", "bf16-unpack"):
         KERNELS[name].build(layer)
     assert torch.equal(layer(torch.ones(1, 128)), before)
+
+
+@pytest.mark.parametrize("text", ["W8A8", "W8A8,static", "W4A8", "W4A16", "W8A16"])
+def test_codes_may_come_as_a_transposed_view(text: str) -> None:
+    layer, clock = make(text)
+    twin, _ = make(text)
+    assert twin.coded is not None
+    codes = twin.coded.codes.T.contiguous().T
+    twin.set_codes(codes, twin.coded.grid, twin.coded.scheme)
+    clock.set(torch.zeros(1, 1, dtype=torch.int64))
+    twin.clock.set(torch.zeros(1, 1, dtype=torch.int64))
+    machine = Capabilities.probe()
+    x = torch.randn(2, 8, layer.in_features, generator=torch.Generator().manual_seed(0))
+    for kernel in KERNELS.values():
+        if kernel.supports(layer, machine) is None:
+            assert torch.equal(kernel.build(twin)(x), kernel.build(layer)(x))

@@ -34,7 +34,7 @@ def site_schemes(groups: dict[str, Any]) -> dict[str, SiteScheme]:
 
 
 def scheme_text(scheme: SiteScheme) -> str:
-    """Weight x activation, as `nn.footprint` writes it: "int4@g64 x int8@token,dynamic"."""
+    """Weight x activation, as `nn.footprint` writes it: "int4@g64 x uint8@token,dynamic"."""
     return f"{scheme.weight or FULL_BITS} x {scheme.activation or FULL_BITS}"
 
 

@@ -165,14 +165,14 @@ def _weight(width: str, group: str, asymmetric: bool, scheme: str) -> TensorSche
 
 def _activation(width: str, static: bool, scheme: str) -> TensorScheme | None:
     integer = width.isdecimal()
-    number = _number(width, static and integer, scheme)
+    # Activations are rarely centred (those after GELU never are), so integers take a zero point.
+    number = _number(width, integer, scheme)
     if number is None:
         if static:
             raise ValueError(f"scheme {scheme!r} gives 16-bit activations a static range")
         return None
-    if static:
-        return TensorScheme(number, Granularity("tensor"), symmetric=not integer)
-    return TensorScheme(number, Granularity("token"), dynamic=True)
+    reach = Granularity("tensor" if static else "token")
+    return TensorScheme(number, reach, symmetric=not integer, dynamic=not static)
 
 
 def _number(width: str, unsigned: bool, scheme: str) -> Format | None:

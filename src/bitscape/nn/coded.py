@@ -23,9 +23,10 @@ class CodedWeight(nn.Module):
     def __init__(self, codes: UInt8[Tensor, "out in"], grid: Grid, scheme: TensorScheme) -> None:
         super().__init__()
         self.scheme = scheme
-        self.register_buffer("codes", codes)
-        self.register_buffer("grid_scale", grid.scale)
-        self.register_buffer("grid_zero", grid.zero)
+        # Rounders may hand over a transposed view, and kernels read the storage row by row.
+        self.register_buffer("codes", codes.contiguous())
+        self.register_buffer("grid_scale", grid.scale.contiguous())
+        self.register_buffer("grid_zero", None if grid.zero is None else grid.zero.contiguous())
 
     @property
     def grid(self) -> Grid:

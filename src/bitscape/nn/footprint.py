@@ -14,7 +14,7 @@ from bitscape.nn.linear import QuantLinear
 
 @dataclass(frozen=True)
 class SiteFootprint:
-    """The cost of one site's weight matrix. `scheme` reads "int4@g64 x int8@token,dynamic"."""
+    """The cost of one site's weight matrix. `scheme` reads "int4@g64 x uint8@token,dynamic"."""
 
     name: str
     role: str
