@@ -124,4 +124,6 @@ def _cost(row: Row, panel: Panel) -> str:
         return f"With {row.setting.method} no loss can be measured."
     share = 100 * abs(lost.mean) / panel.full.loss
     word = "rises" if lost.mean > 0 else "falls"
-    return f"With {row.setting.method} the loss {word} by {share:.2g} %."
+    # Two digits, but never in powers of ten: this is for people.
+    digits = f"{share:.2g}" if share < 10 else f"{share:.0f}"
+    return f"With {row.setting.method} the loss {word} by {digits} %."
