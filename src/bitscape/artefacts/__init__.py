@@ -5,6 +5,7 @@ from bitscape.artefacts.folder import partial_path, require_absent, require_free
 from bitscape.artefacts.hashing import json_sha256
 from bitscape.artefacts.inspect import inspect, inspect_network
 from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
+from bitscape.artefacts.lock import locked
 from bitscape.artefacts.save import save
 from bitscape.artefacts.tensors import fill, narrow, read_tensors, write_tensors
 from bitscape.artefacts.workspace import finish_interrupted, workspace
@@ -18,6 +19,7 @@ __all__ = [
     "is_artefact",
     "json_sha256",
     "load",
+    "locked",
     "narrow",
     "partial_path",
     "read_config",

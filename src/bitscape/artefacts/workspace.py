@@ -1,12 +1,12 @@
 """The workspace of an unfinished job: kept beside `--out`, so that a kill costs little."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bitscape.artefacts.folder import partial_path
+from bitscape.artefacts.lock import locked
 
 FINGERPRINT = "fingerprint"
 LOCK = "lock"
@@ -47,16 +47,9 @@ def finish_interrupted(out: Path, fingerprint: str) -> bool:
     return True
 
 
-@contextmanager
-def _locked(partial: Path) -> Iterator[None]:
-    with (partial / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another process is writing {partial}: wait for it, or choose another --out"
-            ) from error
-        yield
+def _locked(partial: Path) -> AbstractContextManager[None]:
+    busy = f"another process is writing {partial}: wait for it, or choose another --out"
+    return locked(partial / LOCK, busy)
 
 
 def _require_ours(partial: Path) -> None:

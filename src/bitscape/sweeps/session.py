@@ -1,12 +1,12 @@
 """Running cells: each once, one line a cell, and nothing lost when the sweep is killed."""
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bitscape.artefacts import locked
 from bitscape.laws import RunRecord, append, latest, load, repair
 from bitscape.sweeps.executor import find_executor
 from bitscape.sweeps.grid import Cell
@@ -119,15 +119,8 @@ def _tell(watch: Watch | None, progress: Progress) -> None:
         watch(progress)
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold `out` for one sweep; the system releases the lock when the process ends, however."""
+def _locked(out: Path) -> AbstractContextManager[None]:
+    """Hold `out` for one sweep."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another sweep is writing to {out}: wait for it or choose another folder"
-            ) from error
-        yield
+    busy = f"another sweep is writing to {out}: wait for it or choose another folder"
+    return locked(out / ".lock", busy)

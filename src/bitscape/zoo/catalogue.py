@@ -19,7 +19,6 @@ SAMPLERS: Mapping[str, dict[str, float]] = {
     "var": {"guidance": 1.0, "top_k": 0, "top_p": 0.0},
     "dit": {"guidance": 3.0},
 }
-DDIM_STEPS = 20
 
 
 @dataclass(frozen=True)
