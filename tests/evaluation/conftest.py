@@ -76,7 +76,7 @@ class DiscreteAdapter:
     def lesson(self, tokenizer, images, labels, randomness):
         tokens = tokenizer.tokens(images)
         previous = torch.cat([labels[:, None] + CODES, tokens[:, :-1]], dim=1)
-        return Lesson(Call("", torch.arange(TOKENS)[None], (previous,)), tokens)
+        return Lesson.of_call(Call("", torch.arange(TOKENS)[None], (previous,)), tokens)
 
     def loss(self, output, target):
         return functional.cross_entropy(output.transpose(1, 2), target, reduction="none").mean(1)
@@ -113,7 +113,7 @@ class ContinuousAdapter(DiscreteAdapter):
     def lesson(self, tokenizer, images, labels, randomness):
         noise = randomness.normal(CHANNELS, 2, 2)
         z = tokenizer.latents(images) + noise
-        return Lesson(Call("", constant_step(0), (z, labels)), noise)
+        return Lesson.of_call(Call("", constant_step(0), (z, labels)), noise)
 
     def loss(self, output, target):
         return (output - target).square().mean(dim=(1, 2, 3))

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitscape.evaluation.protocol import Draw, Report, ranges, silent
-from bitscape.structure import Pipeline, Randomness, invoke
+from bitscape.structure import Pipeline, Randomness, drive
 
 PerImage = Float[Tensor, " batch"]
 
@@ -43,11 +43,9 @@ def teacher_forced_losses(
     for part in ranges(count, batch):
         images, labels = draw(part)
         lesson = pipeline.adapter.lesson(pipeline.tokenizer, images, labels, Randomness(seed, part))
-        output = invoke(pipeline.network, pipeline.clocks, lesson.call)
+        output = drive(pipeline.network, lesson.start(), pipeline.clocks)
         result.append(pipeline.adapter.loss(output, lesson.target).double().cpu())
         report(f"{pipeline.adapter.loss_name} of {pipeline.name}", part.stop, count)
-    for clock in pipeline.clocks.values():
-        clock.unset()
     losses = torch.cat(result)
     broken = (~losses.isfinite()).nonzero()
     if len(broken):

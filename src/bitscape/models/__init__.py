@@ -1,8 +1,9 @@
 """Model families: one file each, nothing of quantization. `FAMILIES` is the test matrix."""
 
 from bitscape.models.dit import DiT, DiTAdapter, DiTConfig
-from bitscape.models.families import FAMILIES, Family, assemble, describe
-from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.families import FAMILIES, assemble, describe
+from bitscape.models.family import Family
+from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.var import VAR, VARAdapter, VARConfig
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "DiTAdapter",
     "DiTConfig",
     "Family",
+    "MultiScaleConfig",
     "MultiScaleTokenizer",
     "VARAdapter",
     "VARConfig",

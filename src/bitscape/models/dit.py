@@ -12,10 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitscape.models.autoencoder import to_uint8
+from bitscape.models.autoencoder import AutoencoderConfig, to_uint8
 from bitscape.models.diffusion import Diffusion
+from bitscape.models.family import Family
 from bitscape.models.layers import FeedForward, Modulate, SelfAttention, block_folds, block_sites
-from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.sampling import guide
 from bitscape.models.solvers import make_solver
 from bitscape.structure import (
@@ -259,7 +260,7 @@ class DiTAdapter:
     def noise_lesson(self, latents: Latent, labels: Tensor, t: Tensor, noise: Latent) -> Lesson:
         """The call that denoises `latents` at timesteps `t`."""
         x = self.diffusion.add_noise(latents, noise, t)
-        return Lesson(Call("", self.step_of(t), (x, t, labels)), noise)
+        return Lesson.of_call(Call("", self.step_of(t), (x, t, labels)), noise)
 
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """Mean squared error of the predicted noise for each sample."""
@@ -270,3 +271,43 @@ class DiTAdapter:
         """uint8 images from standardised latents."""
         assert isinstance(tokenizer, MultiScaleTokenizer)
         return to_uint8(tokenizer.from_latents(latents))
+
+
+def _tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
+    autoencoder = AutoencoderConfig(128, (1, 2, 4, 4), 2, config.latent_channels)
+    # Only the continuous path of this tokenizer is used, so its one code is never looked up.
+    return MultiScaleTokenizer(MultiScaleConfig(autoencoder, 1, (config.side,)))
+
+
+def _tiny_tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
+    autoencoder = AutoencoderConfig(8, (1, 2, 2), 1, config.latent_channels, 4)
+    return MultiScaleTokenizer(MultiScaleConfig(autoencoder, 1, (config.side,)))
+
+
+DIT_FAMILY = Family(
+    name="dit",
+    style="diffusion",
+    sizes={
+        "S-2": DiTConfig(384, 12, 6),
+        "B-2": DiTConfig(768, 12, 12),
+        "L-2": DiTConfig(1024, 24, 16),
+        "XL-2": DiTConfig(1152, 28, 16),
+    },
+    tiny_config=DiTConfig(
+        16,
+        2,
+        2,
+        num_classes=10,
+        side=4,
+        latent_channels=8,
+        patch=1,
+        learn_sigma=False,
+        frequencies=32,
+    ),
+    tiny_tokenizer=_tiny_tokenizer,
+    config=DiTConfig,
+    network=DiT,
+    adapter=lambda config, _: DiTAdapter(config, steps=20, diffusion=Diffusion()),
+    tokenizer=_tokenizer,
+    sampler={"guidance": 1.5},
+)

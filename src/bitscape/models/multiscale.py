@@ -7,6 +7,7 @@ passed through a small convolution phi and subtracted from the remainder.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -106,6 +107,15 @@ class MultiScaleQuantizer(nn.Module):
         return torch.cat(inputs, dim=1)
 
 
+@dataclass(frozen=True)
+class MultiScaleConfig:
+    """Sizes of a multi-scale tokenizer: its autoencoder, codes, and the side of each scale."""
+
+    autoencoder: AutoencoderConfig
+    vocabulary: int
+    patch_nums: tuple[int, ...]
+
+
 class MultiScaleTokenizer(nn.Module):
     """Autoencoder and codebook in one: images to tokens (VAR) or continuous latents (DiT) and back.
 
@@ -116,18 +126,13 @@ class MultiScaleTokenizer(nn.Module):
     latent_shift: Tensor
     latent_scale: Tensor
 
-    def __init__(
-        self,
-        config: AutoencoderConfig,
-        vocabulary: int,
-        patch_nums: Sequence[int],
-    ) -> None:
+    def __init__(self, config: MultiScaleConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.latent_channels
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
-        self.quantizer = MultiScaleQuantizer(vocabulary, channels, patch_nums)
+        channels = config.autoencoder.latent_channels
+        self.encoder = Encoder(config.autoencoder)
+        self.decoder = Decoder(config.autoencoder)
+        self.quantizer = MultiScaleQuantizer(config.vocabulary, channels, config.patch_nums)
         self.quant_conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.post_quant_conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.register_buffer("latent_shift", torch.zeros(channels))

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitscape.models.autoencoder import to_uint8
+from bitscape.models.autoencoder import AutoencoderConfig, to_uint8
+from bitscape.models.family import Family
 from bitscape.models.layers import (
     AFFINE,
     FeedForward,
@@ -25,7 +26,7 @@ from bitscape.models.layers import (
     block_sites,
     modulation_push,
 )
-from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.sampling import guide, pick_tokens
 from bitscape.structure import (
     Block,
@@ -288,7 +289,7 @@ class VARAdapter:
         counts = torch.tensor([pn * pn for pn in self.config.patch_nums])
         step = torch.repeat_interleave(torch.arange(self.steps), counts)[None]
         call = Call("", step, (torch.cat([opening, rest], dim=1), labels, 0))
-        return Lesson(call, torch.cat(list(tokens), dim=1))
+        return Lesson.of_call(call, torch.cat(list(tokens), dim=1))
 
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
@@ -301,3 +302,29 @@ class VARAdapter:
         """uint8 images from the latent map."""
         assert isinstance(tokenizer, MultiScaleTokenizer)
         return to_uint8(tokenizer.decode(latents))
+
+
+def _tokenizer(config: VARConfig) -> MultiScaleTokenizer:
+    autoencoder = AutoencoderConfig(160, (1, 1, 2, 2, 4), 2, config.latent_channels)
+    return MultiScaleTokenizer(MultiScaleConfig(autoencoder, config.vocabulary, config.patch_nums))
+
+
+def _tiny_tokenizer(config: VARConfig) -> MultiScaleTokenizer:
+    autoencoder = AutoencoderConfig(8, (1, 2, 2), 1, config.latent_channels, 4)
+    return MultiScaleTokenizer(MultiScaleConfig(autoencoder, config.vocabulary, config.patch_nums))
+
+
+VAR_FAMILY = Family(
+    name="var",
+    style="autoregressive",
+    sizes={f"d{depth}": VARConfig(64 * depth, depth, depth) for depth in (16, 20, 24, 30)},
+    tiny_config=VARConfig(
+        16, 2, 2, num_classes=10, vocabulary=32, latent_channels=8, patch_nums=(1, 2, 4)
+    ),
+    tiny_tokenizer=_tiny_tokenizer,
+    config=VARConfig,
+    network=VAR,
+    adapter=VARAdapter,
+    tokenizer=_tokenizer,
+    sampler={"guidance": 1.5, "top_k": 900, "top_p": 0.96},
+)

@@ -1,6 +1,6 @@
 """The adapter: all that a family tells the rest of the library about itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -18,10 +18,23 @@ Style = Literal["autoregressive", "diffusion"]
 
 @dataclass(frozen=True)
 class Lesson:
-    """A call on real data together with what its output should have been."""
+    """A trajectory on real data together with what its result should have been.
 
-    call: Call
+    `start` begins the trajectory anew each time: one teacher-forced or noised call for most
+    families, a call of the backbone and one of the head where a model has two networks.
+    """
+
+    start: Callable[[], Trajectory]
     target: Tensor
+
+    @classmethod
+    def of_call(cls, call: Call, target: Tensor) -> "Lesson":
+        """The lesson of a single call."""
+
+        def start() -> Trajectory:
+            return (yield call)
+
+        return cls(start, target)
 
 
 @runtime_checkable
@@ -75,7 +88,7 @@ class Adapter(Protocol):
     def lesson(
         self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
     ) -> Lesson:
-        """A teacher-forced (or noised) call on images in [-1, 1], shape (batch, 3, h, w)."""
+        """Teacher-forced (or noised) calls on images in [-1, 1], shape (batch, 3, h, w)."""
         ...
 
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:

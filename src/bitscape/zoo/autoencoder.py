@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig
-from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.zoo import shapes
 
 CONFIG = AutoencoderConfig(
@@ -20,7 +20,7 @@ COMMITMENT = 0.25
 
 def build() -> MultiScaleTokenizer:
     """The zoo's tokenizer with fresh weights: 8 x 8 x 16 latents, 512 codes, 103 tokens."""
-    return MultiScaleTokenizer(CONFIG, VOCABULARY, PATCH_NUMS)
+    return MultiScaleTokenizer(MultiScaleConfig(CONFIG, VOCABULARY, PATCH_NUMS))
 
 
 @dataclass

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bitscape.models import VAR, DiT, DiTAdapter, MultiScaleTokenizer, VARAdapter
-from bitscape.structure import Pipeline
+from bitscape.models import MultiScaleTokenizer
 from bitscape.training import Plan, Progress, Run, adamw, muon, train
-from bitscape.zoo import autoencoder, generators, observer
+from bitscape.zoo import autoencoder, encoded, observer
 from bitscape.zoo.catalogue import ENTRIES, Entry
 from bitscape.zoo.checkpoints import assemble_entry, load_tokenizer, save_module
+from bitscape.zoo.tasks import TASKS, block_matrices
 
 ENCODED = 400_000
 """Images encoded once; a budget beyond it starts over with fresh noise or dropout."""
@@ -87,29 +87,20 @@ def train_observer(shop: Workshop, steps: int = 2000) -> None:
 def encode(shop: Workshop) -> None:
     """Tokens and latents of the training images, for both families."""
     folder = shop.workspace / "encoded"
-    generators.encode(load_tokenizer(shop.weights), DATA_SEEDS["encode"], ENCODED, folder)
+    encoded.encode(load_tokenizer(shop.weights), DATA_SEEDS["encode"], ENCODED, folder)
 
 
 def train_generator(shop: Workshop, entry: Entry) -> None:
-    """One VAR or DiT, on the same images in the same order as every other size."""
+    """One generator, on the same images in the same order as every other size."""
     torch.manual_seed(entry.seed)
     pipeline = assemble_entry(entry, load_tokenizer(shop.weights))
     module = pipeline.network.train()
-    task = _task(pipeline, generators.Encoded.open(shop.workspace / "encoded"), entry.seed)
-    optimizers = muon(module, generators.block_matrices(module), RATE)
+    data = encoded.Encoded.open(shop.workspace / "encoded")
+    task = TASKS[entry.family](pipeline, data, entry.seed, BATCH)
+    optimizers = muon(module, block_matrices(module), RATE)
     plan = Plan(steps=IMAGES[entry.family] // BATCH)
     averaged = train(task, optimizers, plan, shop.run(entry.name), shop.progress)
     save_module(averaged, shop.weights / f"{entry.name}.safetensors")
-
-
-def _task(
-    pipeline: Pipeline, data: generators.Encoded, seed: int
-) -> generators.NextScale | generators.Denoising:
-    if isinstance(pipeline.network, VAR) and isinstance(pipeline.adapter, VARAdapter):
-        return generators.NextScale(pipeline.network, pipeline.adapter, data, seed, BATCH)
-    assert isinstance(pipeline.network, DiT)
-    assert isinstance(pipeline.adapter, DiTAdapter)
-    return generators.Denoising(pipeline.network, pipeline.adapter, data, seed, BATCH)
 
 
 def stages() -> dict[str, Callable[[Workshop], None]]:
