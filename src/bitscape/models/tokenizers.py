@@ -9,7 +9,7 @@ from torch import nn
 
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 
-TOKENIZERS: Mapping[str, tuple[type, Callable[[Any], nn.Module]]] = {
+TOKENIZERS: Mapping[str, tuple[type[Any], Callable[[Any], nn.Module]]] = {
     "multiscale": (MultiScaleConfig, MultiScaleTokenizer),
 }
 """Kind to (frozen dataclass of its configuration, constructor). A tokenizer keeps its `config`."""
