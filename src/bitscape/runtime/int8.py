@@ -4,10 +4,11 @@ y = s_x s_w (sum_k q_x q_w - z_x sum_k q_w) + bias
 """
 
 import copy
+import math
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor
 
 from bitscape.formats import Int
@@ -16,37 +17,40 @@ from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes
 from bitscape.runtime.rounding import Rounded, rounder
 
-_MIDDLE = 128
 # Sums of so many rows are scaled while they are still in the cache.
 _CHUNK = 256
+_ALIGNED = 16
 
 
 class OnednnLinear(Packed):
     """u8 x s8 through oneDNN with weights laid out once; a shared scale and the bias are fused.
 
-    Activations are unsigned on purpose: with signed ones oneDNN falls to a reference loop.
+    Activations are unsigned on purpose: with signed ones oneDNN falls to a reference loop. oneDNN
+    takes one zero point a call; where every row has its own, the product corrects itself: columns
+    that sum to -sum_k q_w are appended to the weight, and each row's zero point to its codes.
     """
 
     scale: Tensor
     bias: Tensor
-    column_sum: Tensor
 
     def __init__(self, layer: QuantLinear) -> None:
         super().__init__()
         values, scale = _signed_weight(layer)
-        self.rounder = rounder(layer, torch.uint8)
+        columns = _zero_columns(layer, values)
+        self.correction = columns.shape[1]
+        self.rounder = rounder(layer, torch.uint8, tail=self.correction)
+        values = torch.cat([values, columns], dim=1)
         self.register_buffer("packed", torch.ops.onednn.qlinear_prepack(values, None))
         self.register_buffer("scale", scale)
         self.register_buffer("zero", torch.zeros_like(scale, dtype=torch.int64))
         self.register_buffer("bias", _bias(layer))
-        self.register_buffer("column_sum", scale * values.sum(dim=1, dtype=torch.int64))
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """What the layer computes, in the dtype of `x`."""
         rounded: Rounded = self.rounder(x)
         if not isinstance(rounded.scale, Tensor):
             fused = x.dtype if x.dtype == torch.bfloat16 else torch.float32
-            y = self._multiply(rounded.codes, rounded.scale, int(rounded.zero), self.bias, fused)
+            y = self._multiply(rounded, rounded.scale, self.bias, fused)
             return y.to(x.dtype).view(*x.shape[:-1], -1)
         y = x.new_empty(len(rounded.codes), len(self.scale))
         for place, part in rounded.parts(_CHUNK):
@@ -62,19 +66,16 @@ class OnednnLinear(Packed):
 
     def _by_row(self, part: Rounded) -> Float32[Tensor, "row out"]:
         assert isinstance(part.scale, Tensor)
-        if isinstance(part.zero, Tensor):
-            y = self._multiply(part.codes, 1.0, _MIDDLE, None, torch.float32)
-            y.addcmul_(_MIDDLE - part.zero, self.column_sum)
-        else:
-            y = self._multiply(part.codes, 1.0, part.zero, None, torch.float32)
+        y = self._multiply(part, 1.0, None, torch.float32)
         return torch.addcmul(self.bias, y, part.scale, out=y)
 
     def _multiply(
-        self, codes: Tensor, scale: float, zero: int, bias: Tensor | None, dtype: torch.dtype
+        self, rounded: Rounded, scale: float, bias: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
+        zero = 0 if self.correction else int(rounded.zero)
         grids = (self.packed, self.scale, self.zero, bias, 1.0, 0)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            codes, scale, zero, *grids, dtype, "none", [], ""
+            rounded.codes, scale, zero, *grids, dtype, "none", [], ""
         )
         return y
 
@@ -155,6 +156,27 @@ def _signed_weight(layer: QuantLinear) -> tuple[Tensor, Tensor]:
     values = (coded.codes.to(torch.int16) + _format(layer).qmin).to(torch.int8)
     scale = coded.grid_scale.float().flatten().expand(layer.out_features)
     return values, scale.contiguous()
+
+
+def _zero_columns(layer: QuantLinear, values: Int8[Tensor, "out in"]) -> Int8[Tensor, "out column"]:
+    """Columns that subtract a zero point of each row's own; none where a call has only one."""
+    assert layer.activation is not None
+    activation = layer.activation
+    if activation.scheme.dynamic:
+        by_row = not activation.scheme.symmetric
+    else:
+        by_row = activation.table_zero is not None and activation.table_zero.numel() > 1
+    if not by_row:
+        return values.new_empty(len(values), 0)
+    return columns_of(-values.sum(dim=1, dtype=torch.int64), _ALIGNED)
+
+
+def columns_of(sums: Int64[Tensor, " out"], multiple: int) -> Int8[Tensor, "out column"]:
+    """int8 columns that add up to `sums`, as few as can be in a multiple of `multiple`."""
+    count = max(math.ceil(int(sums.abs().max()) / 127 / multiple), 1) * multiple
+    even = torch.div(sums, count, rounding_mode="floor")
+    rest = sums - even * count
+    return (even[:, None] + (torch.arange(count) < rest[:, None])).to(torch.int8)
 
 
 def _bias(layer: QuantLinear) -> Float32[Tensor, " out"]:

@@ -5,7 +5,8 @@ bits of its mantissa. Scaling, rounding and the offset are then one multiply-add
 the low bytes of the result: three passes over the activations instead of six.
 
 `dtype` is what the kernel multiplies: uint8, where codes of signed formats are lifted by 128, or
-int8, where those of unsigned formats are lowered by 128.
+int8, where those of unsigned formats are lowered by 128. Behind its codes each row holds its zero
+point `tail` times, for kernels that correct for it by columns of the weight.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from bitscape.formats import Int
-from bitscape.nn import ActivationQuantizer, QuantLinear
+from bitscape.nn import QuantLinear
 from bitscape.quantizers import dynamic_grid
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.prologue import Prologue
@@ -26,7 +27,7 @@ _ROUND = 1.5 * 2.0**23
 
 @dataclass(frozen=True)
 class Rounded:
-    """Codes (rows, in) and the grid they lie on: x = scale (code - zero).
+    """Codes (rows, in + tail) and the grid they lie on: x = scale (code - zero).
 
     Scale and zero are numbers when all rows share them, else columns (rows, 1).
     """
@@ -44,12 +45,44 @@ class Rounded:
             yield part, Rounded(self.codes[part], scale, zero)
 
 
-def rounder(layer: QuantLinear, dtype: torch.dtype) -> nn.Module:
+@dataclass(frozen=True)
+class Target:
+    """What the kernel multiplies: integers `fmt` stored as `dtype`, with `tail` zero points."""
+
+    fmt: Int
+    dtype: torch.dtype
+    tail: int
+
+    @property
+    def lift(self) -> int:
+        """What is added to an integer of the format to make it fit the dtype."""
+        return (128 if self.fmt.signed else 0) - (128 if self.dtype == torch.int8 else 0)
+
+    def codes(self, y: Float32[Tensor, "row in"], zero: int | Tensor) -> Tensor:
+        """The integers in the mantissas of `y`, each row's `zero` behind them."""
+        whole = y.view(torch.int32)
+        if not self.tail:
+            return whole.to(self.dtype)
+        codes = torch.empty(len(y), y.shape[1] + self.tail, dtype=self.dtype, device=y.device)
+        codes[:, : y.shape[1]] = whole
+        codes[:, y.shape[1] :] = zero
+        return codes
+
+    def clamped(self, y: Float32[Tensor, "row in"], zero: int | Tensor) -> Tensor:
+        """The same, where `y` may lie outside the format."""
+        bottom = _ROUND + self.lift
+        return self.codes(y.clamp_(bottom + self.fmt.lowest, bottom + self.fmt.highest), zero)
+
+
+def rounder(layer: QuantLinear, dtype: torch.dtype, tail: int = 0) -> nn.Module:
     """The module that gives the `Rounded` input of `layer`, prologue included."""
     assert layer.activation is not None
+    fmt = layer.activation.scheme.format
+    assert isinstance(fmt, Int)
+    target = Target(fmt, dtype, tail)
     if layer.activation.scheme.dynamic:
-        return DynamicRounder(layer, dtype)
-    return StaticRounder(layer, dtype)
+        return DynamicRounder(layer, target)
+    return StaticRounder(layer, target)
 
 
 class StaticRounder(Packed):
@@ -60,18 +93,17 @@ class StaticRounder(Packed):
 
     ones: Tensor
 
-    def __init__(self, layer: QuantLinear, dtype: torch.dtype) -> None:
+    def __init__(self, layer: QuantLinear, target: Target) -> None:
         super().__init__()
-        self.activation, self.format = _quantizer(layer)
-        self.dtype = dtype
-        self.lift = _lift(self.format, dtype)
+        assert layer.activation is not None
+        self.activation, self.target = layer.activation, target
         self.prologue = Prologue(layer)
         scale, zero = self.activation.table_scale, self.activation.table_zero
         assert scale is not None
         # Numbers, because reading one from a tensor takes longer than rounding a short input.
         self.scales: list[float] = scale.flatten().tolist()
         zeros = torch.zeros_like(scale) if zero is None else zero
-        self.zeros = [int(value) + self.lift for value in zeros.flatten().tolist()]
+        self.zeros = [int(value) + target.lift for value in zeros.flatten().tolist()]
         # Vectors, because a scalar operand would be read through a slower broadcast.
         ones = torch.ones(layer.in_features, device=scale.device)
         self.register_buffer("ones", ones)
@@ -97,7 +129,7 @@ class StaticRounder(Packed):
         else:
             # The offset has a fraction, which would be lost if it met the large constant first.
             y = _multiply_add(x, factor, offset * (1 / scale)).add_(whole)
-        return Rounded(_codes(y, self.format, self.lift, self.dtype), scale, zero)
+        return Rounded(self.target.clamped(y, zero), scale, zero)
 
     def _by_row(self, x: Tensor) -> Rounded:
         """Codes on a grid that differs between tokens or samples."""
@@ -107,45 +139,34 @@ class StaticRounder(Packed):
         scale = grid.scale.expand(shape).reshape(-1, 1)
         zero = torch.zeros_like(scale) if grid.zero is None else grid.zero.expand(shape)
         return _on_grid(
-            u.flatten(end_dim=-2), scale, zero.reshape(-1, 1) + self.lift, self.format, self.dtype
+            u.flatten(end_dim=-2), scale, zero.reshape(-1, 1) + self.target.lift, self.target
         )
 
 
 class DynamicRounder(Packed):
     """Rounds each token to the range found in it."""
 
-    def __init__(self, layer: QuantLinear, dtype: torch.dtype) -> None:
+    def __init__(self, layer: QuantLinear, target: Target) -> None:
         super().__init__()
-        activation, self.format = _quantizer(layer)
-        self.scheme = activation.scheme
-        self.dtype = dtype
-        self.lift = _lift(self.format, dtype)
+        assert layer.activation is not None
+        self.scheme, self.target = layer.activation.scheme, target
         self.prologue = Prologue(layer)
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Rounded:
         """The codes of x, rows flattened."""
         u = self.prologue(x.detach().reshape(-1, x.shape[-1]).float())
+        lift, fmt = self.target.lift, self.target.fmt
         if not self.scheme.symmetric:
             grid = dynamic_grid(u, self.scheme)
             assert grid.zero is not None
-            return _on_grid(u, grid.scale, grid.zero + self.lift, self.format, self.dtype)
+            return _on_grid(u, grid.scale, grid.zero + lift, self.target)
         # Two reductions: `aminmax` along an axis is eight times slower than either.
         low, high = u.amin(dim=-1, keepdim=True), u.amax(dim=-1, keepdim=True)
-        scale = torch.maximum(high, low.neg_()).div_(self.format.highest or self.format.largest)
+        scale = torch.maximum(high, low.neg_()).div_(fmt.highest or fmt.largest)
         scale.masked_fill_(scale == 0, 1.0)
         # No clamp: the scale was made for the greatest magnitude of the row.
-        y = u.mul(1 / scale).add_(_ROUND + self.lift)
-        return Rounded(y.view(torch.int32).to(self.dtype), scale, self.lift)
-
-
-def _quantizer(layer: QuantLinear) -> tuple[ActivationQuantizer, Int]:
-    assert layer.activation is not None
-    assert isinstance(layer.activation.scheme.format, Int)
-    return layer.activation, layer.activation.scheme.format
-
-
-def _lift(fmt: Int, dtype: torch.dtype) -> int:
-    return (128 if fmt.signed else 0) - (128 if dtype == torch.int8 else 0)
+        y = u.mul(1 / scale).add_(_ROUND + lift)
+        return Rounded(self.target.codes(y, lift), scale, lift)
 
 
 def _multiply_add(x: Tensor, factor: Tensor, start: Tensor) -> Float32[Tensor, "row in"]:
@@ -156,11 +177,6 @@ def _multiply_add(x: Tensor, factor: Tensor, start: Tensor) -> Float32[Tensor, "
     return torch.addcmul(start, y, factor, out=y)
 
 
-def _on_grid(u: Tensor, scale: Tensor, zero: Tensor, fmt: Int, dtype: torch.dtype) -> Rounded:
+def _on_grid(u: Tensor, scale: Tensor, zero: Tensor, target: Target) -> Rounded:
     y = u.mul(1 / scale).add_(zero + _ROUND)
-    return Rounded(_codes(y, fmt, _lift(fmt, dtype), dtype), scale, zero)
-
-
-def _codes(y: Float32[Tensor, "row in"], fmt: Int, lift: int, dtype: torch.dtype) -> Tensor:
-    y.clamp_(_ROUND + lift + fmt.lowest, _ROUND + lift + fmt.highest)
-    return y.view(torch.int32).to(dtype)
+    return Rounded(target.clamped(y, zero), scale, zero)
