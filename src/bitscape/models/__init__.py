@@ -3,6 +3,7 @@
 from bitscape.models.dit import DiT, DiTAdapter, DiTConfig
 from bitscape.models.families import FAMILIES, assemble, describe
 from bitscape.models.family import Family
+from bitscape.models.kl import KLConfig, KLTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.var import VAR, VARAdapter, VARConfig
 
@@ -13,6 +14,8 @@ __all__ = [
     "DiTAdapter",
     "DiTConfig",
     "Family",
+    "KLConfig",
+    "KLTokenizer",
     "MultiScaleConfig",
     "MultiScaleTokenizer",
     "VARAdapter",

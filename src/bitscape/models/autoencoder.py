@@ -1,11 +1,13 @@
 """The convolutional encoder and decoder of VQGAN, shared by the discrete and continuous families.
 
 Esser et al., "Taming Transformers for High-Resolution Image Synthesis", arXiv 2012.09841, in the
-variant of Rombach et al., arXiv 2112.10752: residual blocks with group normalisation, attention at
-the lowest resolution. VAR's released tokenizer is this network with `channels=160`.
+variant of Rombach et al., arXiv 2112.10752: residual blocks with group normalisation, attention in
+the middle and, in some releases, at the lowest resolution. VAR's released tokenizer is this network
+with `channels=160`, Stable Diffusion's with `channels=128` and no attention outside the middle.
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,18 +20,45 @@ Mapped = Float[Tensor, "batch mapped_channel mapped_height mapped_width"]
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Sizes: level i has `channels * multipliers[i]` channels and half the resolution of i - 1."""
+    """Sizes: level i has `channels * multipliers[i]` channels and half the resolution of i - 1.
+
+    `attention` lists the levels whose residual blocks are each followed by attention, -1 being the
+    coarsest; the middle always has it. With `double_z` the encoder emits a mean and a log variance
+    for each latent channel.
+    """
 
     channels: int = 160
     multipliers: tuple[int, ...] = (1, 1, 2, 2, 4)
     residual_blocks: int = 2
     latent_channels: int = 32
     norm_groups: int = 32
+    attention: tuple[int, ...] = (-1,)
+    double_z: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each level, finest first."""
         return tuple(self.channels * m for m in self.multipliers)
+
+    @property
+    def attends(self) -> tuple[bool, ...]:
+        """Whether each level has attention, finest first."""
+        count = len(self.multipliers)
+        levels = {level % count for level in self.attention}
+        return tuple(level in levels for level in range(count))
+
+
+@runtime_checkable
+class LatentTokenizer(Protocol):
+    """A tokenizer with continuous latents, scaled as the diffusion model wants them."""
+
+    def latents(self, images: Image) -> Mapped:
+        """Latents of images in [-1, 1]."""
+        ...
+
+    def from_latents(self, latents: Image) -> Mapped:
+        """Images in about [-1, 1]."""
+        ...
 
 
 class ResidualBlock(nn.Module):
@@ -92,7 +121,7 @@ class Upsample(nn.Module):
 
 
 def _level(width_in: int, width: int, blocks: int, groups: int, attention: bool) -> nn.Sequential:
-    """Residual blocks of one resolution, each followed by attention at the lowest one."""
+    """Residual blocks of one resolution, each followed by attention where the level has it."""
     layers: list[nn.Module] = []
     for i in range(blocks):
         layers.append(ResidualBlock(width_in if i == 0 else width, width, groups))
@@ -110,22 +139,26 @@ def _middle(width: int, groups: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Images to latents, (batch, 3, h, w) to (batch, latent, h / 2^(levels-1), ...)."""
+    """Images to latents, (batch, 3, h, w) to (batch, latent, h / 2^(levels-1), ...).
+
+    With `double_z` twice as many channels: means, then log variances.
+    """
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths, groups = config.widths, config.norm_groups
-        last = len(widths) - 1
+        attends = config.attends
         self.conv_in = nn.Conv2d(3, config.channels, 3, padding=1)
         before = (config.channels, *widths[:-1])
         self.levels = nn.ModuleList(
-            _level(before[i], widths[i], config.residual_blocks, groups, i == last)
+            _level(before[i], widths[i], config.residual_blocks, groups, attends[i])
             for i in range(len(widths))
         )
         self.downsamples = nn.ModuleList(Downsample(w) for w in widths[:-1])
         self.middle = _middle(widths[-1], groups)
         self.norm_out = nn.GroupNorm(groups, widths[-1], eps=1e-6)
-        self.conv_out = nn.Conv2d(widths[-1], config.latent_channels, 3, padding=1)
+        emitted = config.latent_channels * (2 if config.double_z else 1)
+        self.conv_out = nn.Conv2d(widths[-1], emitted, 3, padding=1)
 
     def forward(self, x: Image) -> Mapped:
         h = self.conv_in(x)
@@ -143,11 +176,12 @@ class Decoder(nn.Module):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths, groups = config.widths[::-1], config.norm_groups
+        attends = config.attends[::-1]
         self.conv_in = nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
         self.middle = _middle(widths[0], groups)
         before = (widths[0], *widths[:-1])
         self.levels = nn.ModuleList(
-            _level(before[i], widths[i], config.residual_blocks + 1, groups, i == 0)
+            _level(before[i], widths[i], config.residual_blocks + 1, groups, attends[i])
             for i in range(len(widths))
         )
         self.upsamples = nn.ModuleList(Upsample(w) for w in widths[:-1])
@@ -164,7 +198,13 @@ class Decoder(nn.Module):
         return result
 
 
-def to_uint8(images: Image) -> Tensor:
-    """Images in [-1, 1] as uint8, channels last, truncated as VAR's and ADM's scripts do."""
+def to_uint8(images: Image, *, rounded: bool = False) -> Tensor:
+    """Images in [-1, 1] as uint8, channels last.
+
+    Truncated as VAR's scripts do, 127.5 (x + 1), or `rounded` half up as ADM's and DiT's do,
+    floor(127.5 x + 128).
+    """
     scaled = (images.float().clamp(-1, 1) + 1) * 127.5
+    if rounded:
+        scaled = (scaled + 0.5).clamp_max(255)
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -1,6 +1,6 @@
 """Released checkpoints: which tensors of a foreign file make each tensor of ours."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -51,6 +51,18 @@ class Layout:
         """The keys of the file that the layout neither reads nor ignores, in the file's order."""
         wanted = {key for source in self.keys(module).values() for key in source.keys}
         return [key for key in found if key not in wanted and not self.ignored(key)]
+
+
+def gather(
+    keys: KeyMap, read: Callable[[str], Tensor], names: Iterable[str] | None = None
+) -> Iterator[tuple[str, Tensor]]:
+    """Our tensors, one after the other: each is made by its source from what `read` returns.
+
+    `names` restricts them and decides their order; only one is held at a time.
+    """
+    for name in keys if names is None else names:
+        source = keys[name]
+        yield name, source.join(*map(read, source.keys))
 
 
 def same_names(module: nn.Module) -> KeyMap:

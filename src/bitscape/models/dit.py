@@ -12,9 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitscape.models.autoencoder import AutoencoderConfig, to_uint8
+from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_uint8
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
+from bitscape.models.kl import SD_VAE, KLTokenizer
 from bitscape.models.layers import FeedForward, Modulate, SelfAttention, block_folds, block_sites
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.sampling import guide
@@ -251,7 +252,7 @@ class DiTAdapter:
         self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
     ) -> Lesson:
         """Noised latents of the images at random timesteps; the target is the noise."""
-        assert isinstance(tokenizer, MultiScaleTokenizer)
+        assert isinstance(tokenizer, LatentTokenizer)
         with torch.no_grad():
             latents = tokenizer.latents(images)
         t = randomness.integers(self.diffusion.timesteps)
@@ -268,19 +269,18 @@ class DiTAdapter:
         return (noise - target).square().flatten(1).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
-        """uint8 images from standardised latents."""
-        assert isinstance(tokenizer, MultiScaleTokenizer)
-        return to_uint8(tokenizer.from_latents(latents))
+        """uint8 images from scaled latents; rounded as the released script does, but in the zoo.
 
-
-def _tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
-    autoencoder = AutoencoderConfig(128, (1, 2, 4, 4), 2, config.latent_channels)
-    # Only the continuous path of this tokenizer is used, so its one code is never looked up.
-    return MultiScaleTokenizer(MultiScaleConfig(autoencoder, 1, (config.side,)))
+        The zoo's images, and the distances measured on them, are truncated as VAR's.
+        """
+        assert isinstance(tokenizer, LatentTokenizer)
+        images = tokenizer.from_latents(latents)
+        return to_uint8(images, rounded=not isinstance(tokenizer, MultiScaleTokenizer))
 
 
 def _tiny_tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
     autoencoder = AutoencoderConfig(8, (1, 2, 2), 1, config.latent_channels, 4)
+    # Only the continuous path of this tokenizer is used, so its one code is never looked up.
     return MultiScaleTokenizer(MultiScaleConfig(autoencoder, 1, (config.side,)))
 
 
@@ -308,6 +308,6 @@ DIT_FAMILY = Family(
     config=DiTConfig,
     network=DiT,
     adapter=lambda config, _: DiTAdapter(config, steps=20, diffusion=Diffusion()),
-    tokenizer=_tokenizer,
+    tokenizer=lambda _: KLTokenizer(SD_VAE),
     sampler={"guidance": 1.5},
 )

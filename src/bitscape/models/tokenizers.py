@@ -7,10 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from bitscape.models.kl import KLConfig, KLTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 
 TOKENIZERS: Mapping[str, tuple[type[Any], Callable[[Any], nn.Module]]] = {
     "multiscale": (MultiScaleConfig, MultiScaleTokenizer),
+    "kl": (KLConfig, KLTokenizer),
 }
 """Kind to (frozen dataclass of its configuration, constructor). A tokenizer keeps its `config`."""
 
