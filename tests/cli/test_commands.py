@@ -54,6 +54,9 @@ def test_recipes(bitscape: Command, tmp_path: Path) -> None:
     again = bitscape("recipes", "show", path, "--json")
     assert again.json == yaml.safe_load(shown.out)
     assert "gptq-w4a16" in refused(bitscape("recipes", "show", "gptq-w4a61"))
+    method = bitscape("recipes", "show", "gptq", "--json").json
+    assert method["card"].startswith("# gptq")
+    assert "gptq-w4a16" in method["recipes"]
 
 
 def test_inspect(artefact: Path, bitscape: Command) -> None:

@@ -15,6 +15,13 @@ def test_names_are_method_and_scheme() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_bundled_at_the_schemes_it_declares(method: str) -> None:
+    bundled = [r.scheme for r in RECIPES.values() if r.method == method]
+    assert bundled == list(METHODS[method].schemes)
+    assert len(set(bundled)) == len(bundled) > 0
+
+
+@pytest.mark.parametrize("method", ["rtn", "gptq"])
 def test_the_settings_everyone_asks_for_are_there(method: str) -> None:
     wanted = (
         "w8a8 w8a8-static w8a16 w6a16 w4a16 w4a16-g64 w4a16-asym w3a16 w3a16-asym w2a16 w4a8 w3a8 "

@@ -7,11 +7,14 @@ import yaml
 
 from bitscape.cli import options
 from bitscape.cli.terminal import Terminal, table
+from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
-from bitscape.recipes import RECIPES, find_recipe
+from bitscape.recipes import RECIPES, card, find_recipe
 
 Action = Annotated[str | None, typer.Argument(metavar="show", help="Print one in full.")]
-Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")]
+Name = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="A recipe, a YAML file, or a method.")
+]
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -25,15 +28,30 @@ def recipes(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Print every recipe, or one as YAML that can be edited and used as a file."""
+    """Print every recipe, one as YAML that can be edited and used as a file, or a method's card.
+
+    The YAML of a recipe ends in its method's card, as comments.
+    """
     terminal = Terminal(json, verbose)
     if action is None:
         _list(terminal)
     elif action == "show" and name is not None:
-        content = find_recipe(name).model_dump(mode="json")
-        terminal.result(content, yaml.safe_dump(content, sort_keys=False).rstrip())
+        _show(terminal, name)
     else:
         raise ValueError("write `bitscape recipes`, or `bitscape recipes show NAME`")
+
+
+def _show(terminal: Terminal, name: str) -> None:
+    if name in METHODS:
+        bundled = [recipe.name for recipe in RECIPES.values() if recipe.method == name]
+        text = card(name)
+        terminal.result({"method": name, "card": text, "recipes": bundled}, text)
+        return
+    recipe = find_recipe(name)
+    content = recipe.model_dump(mode="json")
+    yaml_text = yaml.safe_dump(content, sort_keys=False)
+    comments = [f"# {line}".rstrip() for line in card(recipe.method).splitlines()]
+    terminal.result(content, "\n".join([yaml_text, *comments]))
 
 
 def _list(terminal: Terminal) -> None:

@@ -1,11 +1,11 @@
 """Methods: one file a paper. The registry is also the test matrix."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from bitscape.methods.base import Method
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.rtn import RTN
 
-METHODS: Mapping[str, Callable[..., Method]] = {"rtn": RTN, "gptq": GPTQ}
+METHODS: Mapping[str, type[Method]] = {"rtn": RTN, "gptq": GPTQ}
 
 __all__ = ["GPTQ", "METHODS", "RTN", "Method"]

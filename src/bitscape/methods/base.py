@@ -1,13 +1,22 @@
 """What a method is: the hyper-parameters of a paper and the passes they stand for."""
 
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from bitscape.passes import Pass
 
 
 @runtime_checkable
 class Method(Protocol):
-    """A paper as a sentence of passes; its fields are the paper's hyper-parameters."""
+    """A paper as a sentence of passes; its fields are the paper's hyper-parameters.
+
+    `summary` says in one line what it does and when to use it. `schemes` are those it makes sense
+    at, of which the bundled recipes are made; it runs at others too. The docstring of its module
+    is its card: source, equations, then paragraphs that begin with "Deviations.", "Cost." and
+    "Use.".
+    """
+
+    summary: ClassVar[str]
+    schemes: ClassVar[tuple[str, ...]]
 
     def passes(self) -> list[Pass]:
         """The passes, in order."""

@@ -1,4 +1,4 @@
-"""The bundled recipes: every method at every common scheme, called `<method>-<scheme>`."""
+"""The bundled recipes: every method at the schemes it declares, called `<method>-<scheme>`."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,38 +8,6 @@ from typing import Any
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes.recipe import Recipe, read_recipe
-
-SCHEMES = (
-    *(f"W{bits}A16" for bits in (8, 6, 5, 4, 3, 2)),
-    *(f"W{bits}A16,asym" for bits in (4, 3, 2)),
-    *(f"W{bits}A16@g64" for bits in (4, 3, 2)),
-    *(f"W{bits}A16@g64,asym" for bits in (4, 3, 2)),
-    *(f"W{bits}A8" for bits in (8, 6, 4, 3, 2)),
-    "W8A8,static",
-    "W4A8@g64",
-    "W4A8,asym",
-    "W6A6",
-    "W4A6",
-    "W4A4",
-    "W4A4@g64",
-    "WternaryA16",
-    "We2m1A16",
-    "We3m0A16",
-    "We2m3A16",
-    "We3m2A16",
-    "FP8",
-    "FP8_DYNAMIC",
-    "MXFP4",
-    "MXFP4A16",
-    "MXFP6",
-    "MXFP8",
-    "NVFP4",
-    "NVFP4A16",
-)
-WORDS = {
-    "rtn": "Round to nearest: seconds, no data; the baseline.",
-    "gptq": "Greedy rounding on calibration inputs: better below 8 bits, still no training.",
-}
 
 
 def recipe_name(method: str, scheme: str) -> str:
@@ -56,10 +24,10 @@ def bundled() -> dict[str, Recipe]:
             scheme=scheme,
             options=_options(scheme),
             families=tuple(FAMILIES),
-            description=f"{WORDS[method]} {scheme} at every linear layer.",
+            description=f"{found.summary} {scheme} at every linear layer.",
         )
-        for method in METHODS
-        for scheme in SCHEMES
+        for method, found in METHODS.items()
+        for scheme in found.schemes
     ]
     return {recipe.name: recipe for recipe in recipes}
 

@@ -1,0 +1,46 @@
+"""Groups of schemes that methods declare as theirs; the bundled recipes are made of them."""
+
+WEIGHTS = tuple(f"W{bits}A16" for bits in (8, 6, 5, 4, 3, 2))
+ASYMMETRIC = tuple(f"W{bits}A16,asym" for bits in (4, 3, 2))
+GROUPS = (
+    *(f"W{bits}A16@g64" for bits in (4, 3, 2)),
+    *(f"W{bits}A16@g64,asym" for bits in (4, 3, 2)),
+)
+INTEGERS = (
+    *(f"W{bits}A8" for bits in (8, 6, 4, 3, 2)),
+    "W8A8,static",
+    "W4A8@g64",
+    "W4A8,asym",
+    "W6A6",
+    "W4A6",
+    "W4A4",
+    "W4A4@g64",
+)
+FLOAT_WEIGHTS = (
+    "WternaryA16",
+    "We2m1A16",
+    "We3m0A16",
+    "We2m3A16",
+    "We3m2A16",
+    "MXFP4A16",
+    "NVFP4A16",
+)
+FLOATS = ("FP8", "FP8_DYNAMIC", "MXFP4", "MXFP6", "MXFP8", "NVFP4")
+
+EVERY = (*WEIGHTS, *ASYMMETRIC, *GROUPS, *INTEGERS, *FLOAT_WEIGHTS, *FLOATS)
+"""All grids: each format once, alone and with activations."""
+
+COMMON = (
+    *(f"W{bits}A16" for bits in (4, 3, 2)),
+    *(f"W{bits}A16@g64" for bits in (4, 3, 2)),
+    "W8A8",
+    "W4A8",
+    "W6A6",
+    "W4A4",
+    "We2m1A16",
+    "FP8",
+    "MXFP6",
+    "MXFP4",
+    "NVFP4",
+)
+"""What methods are compared at, for those whose every setting would only lengthen the list."""
