@@ -12,8 +12,6 @@ from bitscape.cli.terminal import Terminal, table
 
 Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help="The model to compare with.")]
 Out = Annotated[Path, typer.Option("--out", help="PNG to write.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]
-Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -25,8 +23,8 @@ def compare(
     reference: Reference,
     model: options.Model,
     out: Out = Path("compare.png"),
-    classes: Classes = None,
-    count: Count = 10,
+    classes: options.Classes = None,
+    count: options.Count = 10,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "reference",

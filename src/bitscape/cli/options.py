@@ -16,6 +16,8 @@ Recipe = Annotated[
 ]
 Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")]
 Tokenizer = Annotated[Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")]
+Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]
+Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
 Kernel = Annotated[str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]

@@ -14,8 +14,6 @@ from bitscape.cli.terminal import Report, Terminal
 BATCH = 64
 
 Out = Annotated[Path, typer.Option("--out", help="PNG to write.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]
-Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -26,8 +24,8 @@ def register(app: typer.Typer, summary: str) -> None:
 def sample(
     model: options.Model,
     out: Out = Path("grid.png"),
-    classes: Classes = None,
-    count: Count = 16,
+    classes: options.Classes = None,
+    count: options.Count = 16,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "auto",

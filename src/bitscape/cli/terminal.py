@@ -88,13 +88,13 @@ class _Stages:
 
     def __post_init__(self) -> None:
         self.known: dict[str, Any] = {}
-        self.started: dict[str, float] = {}
+        self.started: dict[str, tuple[float, int]] = {}
         self.spoken = time.monotonic()
 
     def report(self, stage: str, done: int, total: int) -> None:
         if stage not in self.known:
             self.known[stage] = self.bars.add_task(stage, total=total)
-            self.started[stage] = time.monotonic()
+            self.started[stage] = (time.monotonic(), done)
         self.bars.update(self.known[stage], completed=done, total=total)
         if self.bars.disable:
             self.say(stage, done, total)
@@ -105,8 +105,11 @@ class _Stages:
         if not self.terminal.verbose and now - self.spoken < _LOG_SECONDS:
             return
         self.spoken = now
-        left = (now - self.started[stage]) * (total - done) / max(done, 1)
-        self.terminal.note(f"{stage}: {done}/{total}, ETA {duration(left)}")
+        began, before = self.started[stage]
+        # A resumed job starts far along: only what was done since tells its pace.
+        pace = (now - began) / (done - before) if done > before else None
+        eta = "unknown" if pace is None else duration(pace * (total - done))
+        self.terminal.note(f"{stage}: {done}/{total}, ETA {eta}")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> Table:
