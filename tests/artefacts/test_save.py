@@ -52,7 +52,7 @@ def test_every_field_of_the_normal_form_is_kept(tmp_path: Path) -> None:
         )
         module.rotate(4, torch.randint(2, (width,), generator=generator) * 2.0 - 1)
         module.split(2)
-        rows = torch.arange(pipeline.adapter.steps) % 3
+        rows = torch.arange(pipeline.adapter.steps[""]) % 3
         table = torch.rand(3, 1, generator=generator) + 0.1
         module.quantize_activation(scheme.activation).set_table(table, table.round() + 100, rows)
         assert module.weight is not None

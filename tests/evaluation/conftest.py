@@ -47,8 +47,8 @@ class Markov(nn.Module):
 
 
 class DiscreteAdapter:
-    family, style, steps, loss_name = "toy-markov", "autoregressive", TOKENS, "nll"
-    discrete, num_classes, config = True, CLASSES, None
+    family, style, loss_name = "toy-markov", "autoregressive", "nll"
+    steps, discrete, num_classes, config = {"": TOKENS}, True, CLASSES, None
 
     def sites(self, network):
         return []
@@ -98,12 +98,12 @@ class Denoiser(nn.Module):
 
 
 class ContinuousAdapter(DiscreteAdapter):
-    family, style, steps, loss_name = "toy-denoiser", "diffusion", 2, "denoising_loss"
-    discrete = False
+    family, style, loss_name = "toy-denoiser", "diffusion", "denoising_loss"
+    steps, discrete = {"": 2}, False
 
     def trajectory(self, network, conditions, randomness, *, strength=0.5):
         z = randomness.normal(CHANNELS, 2, 2)
-        for step in range(self.steps):
+        for step in range(self.steps[""]):
             z = z - strength * (yield Call("", constant_step(step), (z, conditions)))
         return z
 

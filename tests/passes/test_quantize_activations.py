@@ -9,7 +9,7 @@ from bitscape.calibration import StepSamples, observe
 from bitscape.nn import QuantLinear, insert, quantized_sites
 from bitscape.passes import Context, QuantizeActivations, run
 from bitscape.passes.quantize_activations import nearest
-from bitscape.structure import Pipeline, Role
+from bitscape.structure import Pipeline, Role, net_of
 
 Make = Callable[..., Context]
 
@@ -55,15 +55,16 @@ def test_static_range_covers_all_that_was_recorded(pipeline: Pipeline, context: 
 
 def test_steps_have_ranges_of_their_own(pipeline: Pipeline, context: Make) -> None:
     run([QuantizeActivations(index="step")], pipeline, context("W8A8,static/ada=W8A8,static"))
-    for layer in activations(pipeline).values():
+    for name, layer in activations(pipeline).items():
         quantizer = layer.activation
+        steps = pipeline.adapter.steps[net_of(name, pipeline.clocks)]
         assert quantizer is not None
         assert quantizer.table_scale is not None
         if quantizer.row_of is None:
             assert not layer.site.tokens
             assert quantizer.table_scale.shape == (1, 1)
         else:
-            assert quantizer.row_of.shape == (pipeline.adapter.steps,)
+            assert quantizer.row_of.shape == (steps,)
             assert int(quantizer.row_of.max()) == len(quantizer.table_scale) - 1
     latents = pipeline.latents(torch.arange(2), seed=0)
     assert torch.isfinite(latents).all()

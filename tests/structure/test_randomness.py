@@ -12,6 +12,14 @@ def test_an_image_draws_the_same_alone_and_in_a_batch() -> None:
         together, single = getattr(batch, name)(*shape), getattr(alone, name)(*shape)
         torch.testing.assert_close(together[3], single[0], rtol=0, atol=0)
     assert batch.integers(1000)[3] == alone.integers(1000)[0]
+    assert torch.equal(batch.integers(1000, 2)[3], alone.integers(1000, 2)[0])
+    assert torch.equal(batch.permutations(9)[3], alone.permutations(9)[0])
+
+
+def test_permutations_hold_each_number_once() -> None:
+    drawn = Randomness(0, range(3)).permutations(20)
+    assert torch.equal(drawn.sort(dim=1).values, torch.arange(20).expand(3, 20))
+    assert not torch.equal(drawn[0], drawn[1])
 
 
 def test_seeds_and_images_differ() -> None:

@@ -100,8 +100,9 @@ def record(
 ) -> CalibrationSet:
     """The calls of the trajectories for `labels`, made independent of each other by `replay`.
 
-    `keep` bounds the calls kept of each batch, spread evenly over the trajectory, each batch
-    starting at another offset so that together they cover it; None keeps all.
+    `keep` bounds the calls of each sub-network kept of each batch, spread evenly over the
+    trajectory, each batch starting at another offset so that together they cover it; None keeps
+    all.
     """
     labels = check_labels(labels, pipeline.adapter.num_classes)
     if keep is not None and keep < 1:
@@ -116,7 +117,9 @@ def record(
             recorded.append(_on_cpu(call))
 
         pipeline.latents(part, seed=seed, first=first, tap=tap, **sampler)
-        calls += _spread(pipeline.adapter.replay(recorded), keep, number)
+        replayed = pipeline.adapter.replay(recorded)
+        for net in pipeline.clocks:
+            calls += _spread([call for call in replayed if call.net == net], keep, number)
         if progress is not None:
             progress("recording calibration", first + len(part), len(labels))
     provenance = {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bitscape.calibration.inputs import Statistic, watching
 from bitscape.calibration.observe import placed
-from bitscape.structure import Block, Call, StepClock, invoke
+from bitscape.structure import Block, Call, StepClock, invoke, net_of
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -74,7 +74,7 @@ def stream(
     The blocks are chains: each reads the output of the one before as its first argument, and its
     other arguments are those of the first, unquantized pass. `teacher` shares the clocks.
     """
-    nets = {block.name: _net_of(block.name, clocks) for block in blocks}
+    nets = {block.name: net_of(block.name, clocks) for block in blocks}
     for net in dict.fromkeys(nets.values()):
         chained = [block for block in blocks if nets[block.name] == net]
         _check_chain(chained)
@@ -157,10 +157,3 @@ def _check_chain(blocks: Sequence[Block]) -> None:
                 f"block {block.name} reads {block.inputs}: only chains of blocks can be streamed"
             )
         expected = (block.name,)
-
-
-def _net_of(name: str, clocks: Mapping[str, StepClock]) -> str:
-    holders = [net for net in clocks if not net or f"{name}.".startswith(f"{net}.")]
-    if not holders:
-        raise ValueError(f"no clock covers block {name!r}: there are clocks for {list(clocks)}")
-    return max(holders, key=len)

@@ -186,7 +186,7 @@ class DiTAdapter:
 
     def __init__(self, config: DiTConfig, *, steps: int, diffusion: Diffusion) -> None:
         self.config = config
-        self.steps = steps
+        self.steps = {"": steps}
         self.num_classes = config.num_classes
         self.diffusion = diffusion
 
@@ -207,7 +207,7 @@ class DiTAdapter:
 
     def step_of(self, t: Int[Tensor, " batch"]) -> Int[Tensor, "batch 1"]:
         """The table row of each timestep: the nearest timestep of the default sampler."""
-        default = self.diffusion.spaced(self.steps).to(t.device)
+        default = self.diffusion.spaced(self.steps[""]).to(t.device)
         return (t[:, None] - default[None, :]).abs().argmin(dim=1, keepdim=True)
 
     def trajectory(
@@ -227,7 +227,7 @@ class DiTAdapter:
         exact reproducibility of an older run.
         """
         config = self.config
-        path = make_solver(solver, self.diffusion, steps or self.steps, randomness, clip)
+        path = make_solver(solver, self.diffusion, steps or self.steps[""], randomness, clip)
         guided = guidance not in (0, 1)
         labels = conditions
         if guided:

@@ -203,7 +203,7 @@ class VARAdapter:
 
     def __init__(self, config: VARConfig, tokenizer: MultiScaleTokenizer) -> None:
         self.config = config
-        self.steps = len(config.patch_nums)
+        self.steps = {"": len(config.patch_nums)}
         self.num_classes = config.num_classes
         # A family's trajectory needs the codebook between two calls, as released samplers do.
         self.codebook = tokenizer.quantizer
@@ -247,7 +247,7 @@ class VARAdapter:
         if guidance:
             labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
         stores = caches(config.depth, sum(pn * pn for pn in config.patch_nums))
-        first, last = 0, self.steps - 1
+        first, last = 0, len(config.patch_nums) - 1
         shape = (len(labels), config.patch_nums[0] ** 2, config.latent_channels)
         inputs = self.codebook.embedding.weight.new_zeros(shape)
         f = inputs.new_zeros(batch, config.latent_channels, self.codebook.side, self.codebook.side)
@@ -287,7 +287,7 @@ class VARAdapter:
             rest = self.codebook.teacher_inputs(tokens)
         opening = rest.new_zeros(len(rest), self.config.patch_nums[0] ** 2, rest.shape[2])
         counts = torch.tensor([pn * pn for pn in self.config.patch_nums])
-        step = torch.repeat_interleave(torch.arange(self.steps), counts)[None]
+        step = torch.repeat_interleave(torch.arange(len(self.config.patch_nums)), counts)[None]
         call = Call("", step, (torch.cat([opening, rest], dim=1), labels, 0))
         return Lesson.of_call(call, torch.cat(list(tokens), dim=1))
 

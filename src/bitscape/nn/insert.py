@@ -7,7 +7,7 @@ from torch import nn
 from bitscape.nn.attend import QuantAttend
 from bitscape.nn.conv import QuantConv2d
 from bitscape.nn.linear import QuantLinear
-from bitscape.structure import Attend, Kind, Site, StepClock
+from bitscape.structure import Attend, Kind, Site, StepClock, net_of
 
 Quantized = QuantLinear | QuantConv2d | QuantAttend
 
@@ -21,7 +21,7 @@ def insert(network: nn.Module, sites: Iterable[Site], clocks: Mapping[str, StepC
     for site in sites:
         module = _module_of(network, site)
         if not isinstance(module, Quantized):
-            network.set_submodule(site.name, _twin(module, site, _clock_of(site, clocks)))
+            network.set_submodule(site.name, _twin(module, site, clocks[net_of(site.name, clocks)]))
 
 
 def quantized_sites(network: nn.Module) -> dict[str, Quantized]:
@@ -49,10 +49,3 @@ def _twin(module: nn.Module, site: Site, clock: StepClock) -> Quantized:
     raise ValueError(
         f"site {site.name!r} is declared as {site.kind.value} and is a {type(module).__name__}"
     )
-
-
-def _clock_of(site: Site, clocks: Mapping[str, StepClock]) -> StepClock:
-    holders = [net for net in clocks if not net or f"{site.name}.".startswith(f"{net}.")]
-    if not holders:
-        raise ValueError(f"no clock covers site {site.name!r}: there are clocks for {list(clocks)}")
-    return clocks[max(holders, key=len)]

@@ -13,7 +13,7 @@ from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLine
 from bitscape.passes.base import Context, Field, chosen
 from bitscape.passes.rounders import range_rule
 from bitscape.quantizers import Grid
-from bitscape.structure import Pipeline, Site
+from bitscape.structure import Pipeline, Site, net_of
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ class QuantizeActivations:
         except ValueError as error:
             raise ValueError(f"the input of {site.name}: {error}") from error
         zeros = [grid.zero for grid in grids if grid.zero is not None]
+        steps = pipeline.adapter.steps[net_of(site.name, pipeline.clocks)]
         device = next(pipeline.network.parameters()).device
         quantizer.set_table(
             torch.stack([grid.scale for grid in grids]).to(device),
             torch.stack(zeros).to(device) if zeros else None,
-            nearest(seen, pipeline.adapter.steps).to(device) if len(rows) > 1 else None,
+            nearest(seen, steps).to(device) if len(rows) > 1 else None,
         )
 
     def _row(self, splits: Sequence[Tensor], scheme: TensorScheme) -> Grid:

@@ -4,7 +4,7 @@ from bitscape.structure.adapter import Adapter, Lesson, Style
 from bitscape.structure.attend import Attend, Cache, caches, merge_heads
 from bitscape.structure.block import Block, chain
 from bitscape.structure.call import Call, Tap, Trajectory, constant_step, drive, invoke
-from bitscape.structure.clock import StepClock
+from bitscape.structure.clock import StepClock, net_of
 from bitscape.structure.fold import Absorb, Fold
 from bitscape.structure.pipeline import Pipeline, check_labels
 from bitscape.structure.randomness import Randomness
@@ -35,4 +35,5 @@ __all__ = [
     "drive",
     "invoke",
     "merge_heads",
+    "net_of",
 ]

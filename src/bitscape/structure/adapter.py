@@ -42,15 +42,15 @@ class Adapter(Protocol):
     """The facts of one model family. Passes meet a model only here.
 
     `config` is the frozen dataclass the network was built from. `steps` counts the rows of a step
-    table: positions of the family's default trajectory. `loss_name` names `loss`: "nll" (nats a
-    token) or "denoising_loss" (mean squared error). `discrete` says whether outputs are logits over
-    a codebook.
+    table for each sub-network that calls name: positions of the family's default trajectory.
+    `loss_name` names `loss`: "nll" (nats a token) or "denoising_loss" (mean squared error).
+    `discrete` says whether outputs are logits over a codebook.
     """
 
     family: str
     style: Style
     config: Any
-    steps: int
+    steps: dict[str, int]
     loss_name: str
     discrete: bool
     num_classes: int

@@ -1,8 +1,22 @@
 """The step clock: where on its trajectory a network is called, for tables indexed by step."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
+
+
+def net_of(name: str, nets: Iterable[str]) -> str:
+    """The innermost of the sub-networks `nets` that holds the module `name` ("" holds all).
+
+    ValueError when none does.
+    """
+    known = list(nets)
+    holders = [net for net in known if not net or f"{name}.".startswith(f"{net}.")]
+    if not holders:
+        raise ValueError(f"no clock covers {name!r}: there are clocks for {known}")
+    return max(holders, key=len)
 
 
 class StepClock(nn.Module):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -37,10 +37,15 @@ class Randomness:
         draws = [torch.empty(shape).exponential_(generator=g) for g in self.generators]
         return -torch.stack(draws).log().to(self.device)
 
-    def integers(self, high: int) -> Tensor:
-        """One integer in [0, high) a row, shape (batch,)."""
-        draws = [torch.randint(high, (1,), generator=g) for g in self.generators]
+    def integers(self, high: int, *shape: int) -> Int[Tensor, " batch *shape"]:
+        """Integers in [0, high), shape (batch, *shape): one a row when no shape is given."""
+        draws = [torch.randint(high, (1, *shape), generator=g) for g in self.generators]
         return torch.cat(draws).to(self.device)
+
+    def permutations(self, length: int) -> Int[Tensor, "batch length"]:
+        """The numbers 0 to `length` - 1 in an order of its own for each row."""
+        draws = [torch.randperm(length, generator=g) for g in self.generators]
+        return torch.stack(draws).to(self.device)
 
 
 def _generator(seed: int, index: int) -> torch.Generator:
