@@ -1,0 +1,123 @@
+"""Losses between a student's and a teacher's distribution over a codebook, token by token.
+
+"Dissecting Bit-Level Scaling Laws in Quantizing Vision Generative Models", arXiv 2501.06218, eq. 7.
+p is the teacher's distribution, q the student's, M the teacher's k most probable codes:
+
+    L  = sum_M q log(q/p) + sum_not-M p log(p/q)                                  as printed
+    L* = sum_M (q log(q/p) - q + p) + sum_not-M (p log(p/q) - p + q) = L + 2 (T - S)
+
+with T and S the teacher's and the student's mass inside M. The printed loss is no divergence: at
+q = p its gradient drains mass out of M, and it has no lower bound at zero. L* takes each summand in
+its generalised (Bregman) form, keeps reverse KL on the head and forward KL on the tail, is never
+negative, and vanishes only at q = p. It is the default; the printed form is kept for comparison.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+Logits = Float[Tensor, "*token code"]
+PerToken = Float[Tensor, "*token"]
+Divergence = Callable[[Logits, Logits], PerToken]
+
+HEAD_SHARE = 600 / 4096
+"""The share of a codebook taken as its head where the family samples from all of it."""
+
+
+def head_size(vocabulary: int, top_k: int = 0) -> int:
+    """k of TopKLD: the top-k that the family samples with, else 0.15 of the codebook.
+
+    The paper finds the loss best when the two match. Families that sample from all codes would have
+    k = V, which is reverse KL; the share it takes for VAR, 600 of 4,096, stands in for them.
+    """
+    return min(top_k, vocabulary) if top_k > 0 else round(HEAD_SHARE * vocabulary)
+
+
+def topkld(
+    student: Logits,
+    teacher: Logits,
+    *,
+    k: int,
+    variant: Literal["corrected", "paper"] = "corrected",
+) -> PerToken:
+    """L* ("corrected") or L ("paper"), in nats; k = 0 is forward KL, k >= codes reverse KL.
+
+    Ties at the k-th code go to the lower index. ValueError for a negative k.
+    """
+    if k < 0:
+        raise ValueError(f"k counts the codes of the head, got {k}")
+    q, p = _log_probabilities(student), _log_probabilities(teacher)
+    head, ratio = _head(p, k), q - p
+    terms = torch.where(head, q.exp() * ratio, -p.exp() * ratio)
+    if variant == "corrected":
+        mass = p.exp() - q.exp()
+        terms = terms + torch.where(head, mass, -mass)
+    return terms.sum(dim=-1)
+
+
+def forward_kl(student: Logits, teacher: Logits) -> PerToken:
+    """KL(p || q) = sum p log(p/q), in nats: the student covers all that the teacher does."""
+    q, p = _log_probabilities(student), _log_probabilities(teacher)
+    return (p.exp() * (p - q)).sum(dim=-1)
+
+
+def reverse_kl(student: Logits, teacher: Logits) -> PerToken:
+    """KL(q || p) = sum q log(q/p), in nats: the student avoids what the teacher does not do."""
+    return forward_kl(teacher, student)
+
+
+def jensen_shannon(student: Logits, teacher: Logits) -> PerToken:
+    """(KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats, at most log 2."""
+    q, p = _log_probabilities(student), _log_probabilities(teacher)
+    m = torch.logaddexp(q, p) - torch.log(q.new_tensor(2.0))
+    return 0.5 * (p.exp() * (p - m) + q.exp() * (q - m)).sum(dim=-1)
+
+
+def logit_mse(student: Logits, teacher: Logits) -> PerToken:
+    """Mean squared difference of the logits, after its own mean over the codes is taken off.
+
+    A constant added to all logits changes no probability and costs nothing here.
+    """
+    difference = _wide(student) - _wide(teacher)
+    return (difference - difference.mean(dim=-1, keepdim=True)).square().mean(dim=-1)
+
+
+def cross_entropy(student: Logits, target: Int[Tensor, "*token"]) -> PerToken:
+    """-log q(target), in nats: training on data, without a teacher."""
+    rows = functional.cross_entropy(
+        _wide(student).flatten(0, -2), target.flatten(), reduction="none"
+    )
+    return rows.view(target.shape)
+
+
+def divergences(k: int) -> Mapping[str, Divergence]:
+    """Every loss against a teacher, by name; `k` is the head of the two forms of TopKLD."""
+    return {
+        "topkld": partial(topkld, k=k),
+        "topkld-paper": partial(topkld, k=k, variant="paper"),
+        "forward-kl": forward_kl,
+        "reverse-kl": reverse_kl,
+        "jensen-shannon": jensen_shannon,
+        "logit-mse": logit_mse,
+    }
+
+
+def _head(p: Logits, k: int) -> Bool[Tensor, "*token code"]:
+    """The k most probable codes of each token; none for 0, all from the number of codes up."""
+    if k >= p.shape[-1]:
+        return torch.ones_like(p, dtype=torch.bool)
+    order = p.argsort(dim=-1, descending=True, stable=True)[..., :k]
+    return torch.zeros_like(p, dtype=torch.bool).scatter_(-1, order, True)
+
+
+def _log_probabilities(logits: Logits) -> Logits:
+    return _wide(logits).log_softmax(dim=-1)
+
+
+def _wide(logits: Logits) -> Logits:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
