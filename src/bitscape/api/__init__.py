@@ -2,6 +2,7 @@
 
 from bitscape.api.catalogue import catalogue
 from bitscape.api.compare import Comparison, compare
+from bitscape.api.doctor import doctor
 from bitscape.api.estimate import Estimate, estimate_evaluate, estimate_quantize
 from bitscape.api.evaluate import evaluate
 from bitscape.api.load import load
@@ -15,6 +16,7 @@ __all__ = [
     "Model",
     "catalogue",
     "compare",
+    "doctor",
     "estimate_evaluate",
     "estimate_quantize",
     "evaluate",

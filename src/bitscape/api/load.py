@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from bitscape import artefacts, zoo
 from bitscape.api.catalogue import ZOO, known_names, unknown
 from bitscape.api.model import Model, checked_device
+from bitscape.api.released import Released, network_weights, tokenizer_weights
 from bitscape.models import FAMILIES
 from bitscape.runtime import pack_network
 from bitscape.structure import Pipeline
@@ -27,22 +27,25 @@ def load(
 ) -> Model:
     """The model called `name`: "zoo:var-s", an artefact folder, or a released size ("var-d16").
 
-    `checkpoint` and `tokenizer` are safetensors files under our names of the weights; a released
-    size needs both. `dtype` None keeps the one the weights were saved to compute in.
+    A released size needs the files of its weights, `checkpoint` and `tokenizer`, as they were
+    published or under our names; a diffusers folder holds both. What they hold is checked now and
+    read when it is first needed. `dtype` None computes in float32, or as an artefact was saved.
     `kernel` says how the quantized sites of an artefact run: "auto" the fastest that this machine
     has for each, "reference" the packed reference, the name of a kernel that one wherever it can,
     "none" leaves them in the normal form, which can be inspected and saved again.
     """
     place = checked_device(device)
+    wanted = artefacts.dtype_called(dtype) if isinstance(dtype, str) else dtype
     path = Path(name)
+    if not path.is_dir() and not str(name).startswith(ZOO):
+        return _released(str(name), checkpoint, tokenizer, place, wanted)
     if path.is_dir():
         model = _artefact(path)
         if checkpoint or tokenizer:
             raise ValueError(f"{path} is an artefact and takes no checkpoint or tokenizer")
     else:
-        model = Model(_named(str(name), checkpoint, tokenizer))
-    if dtype is not None:
-        wanted = dtype if isinstance(dtype, torch.dtype) else artefacts.dtype_called(dtype)
+        model = Model(_bundled(str(name), checkpoint, tokenizer))
+    if wanted is not None:
         model.pipeline.network.to(wanted)
     model.to(place)
     return _packed(model, kernel)
@@ -63,33 +66,41 @@ def _artefact(path: Path) -> Model:
     return Model(pipeline, artefacts.read_recipe(path) or None, report, source=path)
 
 
-def _named(name: str, checkpoint: str | Path | None, tokenizer: str | Path | None) -> Pipeline:
-    if name.removeprefix(ZOO) in zoo.available() and name.startswith(ZOO):
-        pipeline = zoo.load_pipeline(name.removeprefix(ZOO))
-    else:
-        pipeline = _released(name, checkpoint, tokenizer)
-    if checkpoint is not None:
-        _fill(pipeline.network, Path(checkpoint))
-    if tokenizer is not None:
-        _fill(pipeline.tokenizer, Path(tokenizer))
+def _bundled(name: str, checkpoint: str | Path | None, tokenizer: str | Path | None) -> Pipeline:
+    if name.removeprefix(ZOO) not in zoo.available():
+        raise unknown("model", name, known_names(), "or give an artefact folder")
+    pipeline = zoo.load_pipeline(name.removeprefix(ZOO))
+    for module, given in ((pipeline.network, checkpoint), (pipeline.tokenizer, tokenizer)):
+        if given is not None:
+            # No one else publishes weights for the zoo: they stand under our names.
+            file = artefacts.open_foreign(Path(given))
+            artefacts.match(module, (), file, f"a {type(module).__name__} of {name}").fill(module)
     pipeline.network.requires_grad_(False)
     return pipeline
 
 
-def _released(name: str, checkpoint: str | Path | None, tokenizer: str | Path | None) -> Pipeline:
+def _released(
+    name: str,
+    checkpoint: str | Path | None,
+    tokenizer: str | Path | None,
+    device: torch.device,
+    dtype: torch.dtype | None,
+) -> Model:
     family, _, size = name.partition("-")
     if family not in FAMILIES or size not in FAMILIES[family].sizes:
         raise unknown("model", name, known_names(), "or give an artefact folder")
-    if checkpoint is None or tokenizer is None:
+    if checkpoint is None:
         raise ValueError(
             f"{name} is not bundled: give its weights with --checkpoint and --tokenizer, "
             "or choose a zoo: model"
         )
-    return FAMILIES[family].build(size)
-
-
-def _fill(module: nn.Module, path: Path) -> None:
-    """Copy a safetensors file into the module, in place."""
-    if not path.is_file():
-        raise FileNotFoundError(f"the checkpoint {path} does not exist")
-    artefacts.fill(module, artefacts.read_tensors(path), path)
+    with artefacts.without_weights():
+        outline = FAMILIES[family].build(size)
+    file = artefacts.open_foreign(Path(checkpoint))
+    network = network_weights(file, outline)
+    if tokenizer is not None:
+        file = artefacts.open_foreign(Path(tokenizer))
+    elif file.format != "diffusers":
+        raise ValueError(f"{name} also needs its tokenizer: give it with --tokenizer")
+    released = Released(network, tokenizer_weights(file, outline), device, dtype)
+    return Model(outline, released=released)

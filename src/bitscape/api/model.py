@@ -1,5 +1,6 @@
 """The model that users hold: a pipeline together with how it was quantized and how it runs."""
 
+import copy
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from bitscape import artefacts
+from bitscape.api.released import Released
 from bitscape.runtime import Choice
 from bitscape.structure import Pipeline
 
@@ -23,24 +25,49 @@ class Model:
 
     `recipe` and `report` are None and empty for full precision. `choices` says which kernel each
     site runs on, empty while the network is in its normal form. `source` is the artefact the model
-    was loaded from.
+    was loaded from, `released` the checkpoint it is read from: until `pipeline` is first asked for,
+    the parameters of `outline` are on the meta device.
     """
 
-    pipeline: Pipeline
+    outline: Pipeline
     recipe: dict[str, Any] | None = None
     report: dict[str, Any] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
     source: Path | None = None
+    released: Released | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline, its weights read."""
+        if self.pending is not None:
+            self.pending.fill(self.outline)
+        return self.outline
+
+    @property
+    def pending(self) -> Released | None:
+        """The checkpoint whose weights have not been read yet."""
+        unread = any(tensor.is_meta for tensor in self.outline.network.parameters())
+        return self.released if unread else None
+
+    def copy(self) -> Pipeline:
+        """A pipeline of its own with the same weights, read once more if they are pending."""
+        pending, pipeline = self.pending, copy.deepcopy(self.outline)
+        if pending is not None:
+            pending.fill(pipeline)
+        return pipeline
 
     @property
     def name(self) -> str:
         """The name of the model it is or was quantized from."""
-        return self.pipeline.name
+        return self.outline.name
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return next(self.pipeline.tokenizer.parameters()).device
+        pending = self.pending
+        if pending is not None:
+            return pending.device
+        return next(self.outline.tokenizer.parameters()).device
 
     def sample(
         self, conditions: Conditions, *, seed: int = 0, **sampler: Any
@@ -58,7 +85,7 @@ class Model:
         if isinstance(conditions, int):
             if conditions < 1:
                 raise ValueError(f"{conditions} images were asked for: at least 1 is needed")
-            classes = self.pipeline.adapter.num_classes
+            classes = self.outline.adapter.num_classes
             return [index % classes for index in range(conditions)]
         words = [c for c in conditions if isinstance(c, str)]
         if words or isinstance(conditions, str):

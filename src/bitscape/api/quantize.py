@@ -1,6 +1,5 @@
 """From a model and a recipe to a quantized model, in memory or as an artefact, resumably."""
 
-import copy
 import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +38,9 @@ def quantize(
         raise ValueError(
             f"{model.source or model.name} is already quantized: start from full precision"
         )
-    check_finite(model.pipeline.network, model.name)
+    if model.pending is None:
+        # Before anything is written; weights that are still to be read are checked then.
+        check_finite(model.outline.network, model.name)
     if out is None:
         return _quantized(model, recipe, calibration, seed, None, progress)
     out = Path(out)
@@ -67,11 +68,11 @@ def job_fingerprint(
     model: Model, recipe: Recipe, calibration: CalibrationSet | None, seed: int
 ) -> str:
     """The identity of one quantization: equal only if the result will be."""
-    pipeline = model.pipeline
+    pipeline, pending = model.outline, model.pending
     return artefacts.json_sha256(
         {
-            "network": fingerprint(pipeline.network),
-            "tokenizer": fingerprint(pipeline.tokenizer),
+            "network": pending.identity() if pending else fingerprint(pipeline.network),
+            "tokenizer": None if pending else fingerprint(pipeline.tokenizer),
             "sampler": pipeline.sampler,
             "recipe": recipe.model_dump(mode="json"),
             "calibration": None if calibration is None else calibration.identity,
@@ -89,7 +90,9 @@ def _quantized(
     work: Path | None,
     progress: Progress | None,
 ) -> Model:
-    pipeline = copy.deepcopy(model.pipeline)
+    unread, pipeline = model.pending is not None, model.copy()
+    if unread:
+        check_finite(pipeline.network, model.name)
     told = apply(
         recipe,
         pipeline,

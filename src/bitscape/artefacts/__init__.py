@@ -2,16 +2,23 @@
 
 from bitscape.artefacts.config import dtype_called
 from bitscape.artefacts.folder import partial_path, require_absent, require_free, whole_folder
-from bitscape.artefacts.hashing import json_sha256
+from bitscape.artefacts.foreign import ForeignFile, Part, Stored, open_foreign
+from bitscape.artefacts.hashing import file_sha256, json_sha256
 from bitscape.artefacts.inspect import inspect, inspect_network
 from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
 from bitscape.artefacts.lock import locked
+from bitscape.artefacts.released import Weights, match, without_weights
 from bitscape.artefacts.save import save
 from bitscape.artefacts.tensors import fill, narrow, read_tensors, write_tensors
 from bitscape.artefacts.workspace import finish_interrupted, workspace
 
 __all__ = [
+    "ForeignFile",
+    "Part",
+    "Stored",
+    "Weights",
     "dtype_called",
+    "file_sha256",
     "fill",
     "finish_interrupted",
     "inspect",
@@ -20,7 +27,9 @@ __all__ = [
     "json_sha256",
     "load",
     "locked",
+    "match",
     "narrow",
+    "open_foreign",
     "partial_path",
     "read_config",
     "read_recipe",
@@ -30,6 +39,7 @@ __all__ = [
     "require_free",
     "save",
     "whole_folder",
+    "without_weights",
     "workspace",
     "write_tensors",
 ]

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 SUMMARIES = {
     "models": "List the models that can be quantized.",
     "recipes": "List recipes; `recipes show NAME` prints one in full.",
+    "doctor": "Say what a file of weights is, and whether it would load.",
     "quantize": "Quantize a model into an artefact folder.",
     "sample": "Draw images into a grid.",
     "evaluate": "Measure the quality of a model beside full precision.",

@@ -2,6 +2,10 @@
 
 Peebles and Xie, "Scalable Diffusion Models with Transformers", arXiv 2212.09748. Written from the
 paper's description and the released checkpoints' shapes.
+
+Released files: DiT-XL-2-256x256.pt and DiT-XL-2-512x512.pt (dl.fbaipublicfiles.com/DiT/models),
+what the official training script saves, and diffusers' folders facebook/DiT-XL-2-256 and -512. The
+tokenizer is Stable Diffusion's, sd-vae-ft-ema or sd-vae-ft-mse.
 """
 
 from collections.abc import Sequence
@@ -13,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_uint8
+from bitscape.models.checkpoint import KeyMap, Layout, Source
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
-from bitscape.models.kl import SD_VAE, KLTokenizer
+from bitscape.models.kl import KL_LAYOUTS, SD_VAE, KLTokenizer
 from bitscape.models.layers import FeedForward, Modulate, SelfAttention, block_folds, block_sites
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.sampling import guide
@@ -278,6 +283,70 @@ class DiTAdapter:
         return to_uint8(images, rounded=not isinstance(tokenizer, MultiScaleTokenizer))
 
 
+_OFFICIAL = {
+    "patch_embed": "x_embedder.proj",
+    "time_fc1": "t_embedder.mlp.0",
+    "time_fc2": "t_embedder.mlp.2",
+    "class_embed": "y_embedder.embedding_table",
+    "final": "final_layer",
+    "ada": "adaLN_modulation.1",
+}
+_DIFFUSERS = {
+    "patch_embed": ("pos_embed.proj",),
+    "time_fc1": ("transformer_blocks.0.norm1.emb.timestep_embedder.linear_1",),
+    "time_fc2": ("transformer_blocks.0.norm1.emb.timestep_embedder.linear_2",),
+    "class_embed": ("transformer_blocks.0.norm1.emb.class_embedder.embedding_table",),
+    "final.ada": ("proj_out_1",),
+    "final.linear": ("proj_out_2",),
+    "ada": ("norm1.linear",),
+    "attn.qkv": ("attn1.to_q", "attn1.to_k", "attn1.to_v"),
+    "attn.proj": ("attn1.to_out.0",),
+    "mlp.fc1": ("ff.net.0.proj",),
+    "mlp.fc2": ("ff.net.2",),
+}
+
+
+def official_keys(network: nn.Module) -> KeyMap:
+    """The key map of the official files."""
+    assert isinstance(network, DiT)
+    return {
+        name: Source((".".join(_OFFICIAL.get(word, word) for word in name.split(".")),))
+        for name, _ in network.named_parameters()
+    }
+
+
+def diffusers_keys(network: nn.Module) -> KeyMap:
+    """The key map of diffusers' DiTTransformer2DModel.
+
+    There each block holds a copy of the embeddings of time and class; the first one is read. Its
+    frequencies fall to 1/10000 one step earlier than those the released weights were trained with;
+    ours are the latter.
+    """
+    assert isinstance(network, DiT)
+    return {name: _diffusers_source(name) for name, _ in network.named_parameters()}
+
+
+def _diffusers_source(name: str) -> Source:
+    layer, _, field = name.rpartition(".")
+    before, inside = "", layer
+    if layer.startswith("blocks."):
+        _, index, inside = layer.split(".", 2)
+        before = f"transformer_blocks.{index}."
+    keys = tuple(f"{before}{theirs}.{field}" for theirs in _DIFFUSERS[inside])
+    return Source(keys, lambda *tensors: torch.cat(tensors)) if len(keys) > 1 else Source(keys)
+
+
+DIT_LAYOUTS = (
+    Layout("DiT", official_keys, ("ema", "model"), ignored=lambda key: key == "pos_embed"),
+    Layout(
+        "diffusers",
+        diffusers_keys,
+        ("transformer",),
+        ignored=lambda key: ".norm1.emb." in key or key == "pos_embed.pos_embed",
+    ),
+)
+
+
 def _tiny_tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
     autoencoder = AutoencoderConfig(8, (1, 2, 2), 1, config.latent_channels, 4)
     # Only the continuous path of this tokenizer is used, so its one code is never looked up.
@@ -292,6 +361,7 @@ DIT_FAMILY = Family(
         "B-2": DiTConfig(768, 12, 12),
         "L-2": DiTConfig(1024, 24, 16),
         "XL-2": DiTConfig(1152, 28, 16),
+        "XL-2-512": DiTConfig(1152, 28, 16, side=64),
     },
     tiny_config=DiTConfig(
         16,
@@ -310,4 +380,6 @@ DIT_FAMILY = Family(
     adapter=lambda config, _: DiTAdapter(config, steps=20, diffusion=Diffusion()),
     tokenizer=lambda _: KLTokenizer(SD_VAE),
     sampler={"guidance": 1.5},
+    layouts=DIT_LAYOUTS,
+    tokenizer_layouts=KL_LAYOUTS,
 )

@@ -127,7 +127,22 @@ def no_push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
     raise RuntimeError("this producer absorbs nothing; its consumers keep their prologue")
 
 
+def offset_push(offset: str, part: int) -> Callable[[nn.Module, Tensor, Tensor], None]:
+    """The push of a modulation whose linear other blocks share: the block's own offset takes h - z.
+
+    `offset` names the parameter, `part` the sixth of it that is h.
+    """
+
+    @torch.no_grad()
+    def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+        rows = slice(part * len(shift), (part + 1) * len(shift))
+        network.get_parameter(offset)[rows] -= shift
+
+    return push
+
+
 AFFINE = frozenset({Absorb.SCALE, Absorb.SHIFT})
+SHIFT = frozenset({Absorb.SHIFT})
 
 
 def block_folds(

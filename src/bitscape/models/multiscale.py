@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig, Decoder, Encoder
+from bitscape.models.autoencoder_keys import LDM_FUSED, autoencoder_keys
+from bitscape.models.checkpoint import KeyMap, Layout, Source
 
 # Functions change the other sizes (scales differ in theirs), so only the batch has a name.
 Map = Float[Tensor, "batch _ _ _"]
@@ -164,3 +166,25 @@ class MultiScaleTokenizer(nn.Module):
 
     def _affine(self) -> tuple[Tensor, Tensor]:
         return self.latent_shift[:, None, None], self.latent_scale[:, None, None]
+
+
+def released_keys(module: nn.Module) -> KeyMap:
+    """The key map of vae_ch160v4096z32.pth; the affine map of continuous latents is not in it."""
+    assert isinstance(module, MultiScaleTokenizer)
+    keys = dict(autoencoder_keys(module, module.config.autoencoder, LDM_FUSED))
+    for name, _ in module.named_parameters():
+        if name not in keys:
+            released = name.replace("quantizer.phis.", "quantize.quant_resi.qresi_ls.")
+            keys[name] = Source((released.replace("quantizer.", "quantize."),))
+    return keys
+
+
+VAR_TOKENIZER_LAYOUTS = (
+    Layout(
+        "VAR tokenizer",
+        released_keys,
+        nested=("trainer.vae_local",),
+        ignored=lambda key: key == "quantize.ema_vocab_hit_SV",
+    ),
+)
+"""The ways in which VAR's tokenizer is published."""

@@ -5,10 +5,13 @@ arXiv 2404.02905. A decoder-only transformer predicts all tokens of one scale at
 coarser scales; each block is modulated by the class through AdaLN. The architecture is that of the
 released d16 to d36 networks. Ours differs in names, and in one fused qkv bias whose key third is
 zero and stays zero.
+
+Released files (huggingface.co/FoundationVision/var): var_d16.pth, var_d20.pth, var_d24.pth,
+var_d30.pth for 256 px, var_d36.pth for 512 px, all with the tokenizer vae_ch160v4096z32.pth.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -16,17 +19,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig, to_uint8
+from bitscape.models.checkpoint import KeyMap, Layout, Source
 from bitscape.models.family import Family
 from bitscape.models.layers import (
     AFFINE,
+    SHIFT,
     FeedForward,
     Modulate,
     SelfAttention,
     block_folds,
     block_sites,
     modulation_push,
+    offset_push,
 )
-from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
+from bitscape.models.multiscale import (
+    VAR_TOKENIZER_LAYOUTS,
+    MultiScaleConfig,
+    MultiScaleTokenizer,
+)
 from bitscape.models.sampling import guide, pick_tokens
 from bitscape.structure import (
     Block,
@@ -49,7 +59,11 @@ Logits = Float[Tensor, "batch token code"]
 
 @dataclass(frozen=True)
 class VARConfig:
-    """Sizes of a VAR transformer and of the tokenizer it speaks."""
+    """Sizes of a VAR transformer and of the tokenizer it speaks.
+
+    With `shared_aln` one linear layer makes the modulation of all blocks, and each block adds an
+    offset of its own (d36).
+    """
 
     embed_dim: int
     depth: int
@@ -61,13 +75,18 @@ class VARConfig:
     patch_nums: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
     normalise: bool = True
     label_dropout: float = 0.1
+    shared_aln: bool = False
 
 
 class VARBlock(nn.Module):
     """x + g1 attention(AdaLN(x)), then x + g2 feed_forward(AdaLN(x)).
 
-    The modulation's sixths are, in the released order, g1, g2, a1, a2, h1, h2.
+    The modulation's sixths are, in the released order, g1, g2, a1, a2, h1, h2. A block of a network
+    with `shared_aln` is given the shared modulation as its condition, and adds `offset`.
     """
+
+    ada: nn.Linear | None
+    offset: nn.Parameter | None
 
     def __init__(self, config: VARConfig) -> None:
         super().__init__()
@@ -80,12 +99,23 @@ class VARBlock(nn.Module):
         )
         self.norm2 = Modulate(channels)
         self.mlp = FeedForward(channels, round(channels * config.mlp_ratio))
-        self.ada = nn.Linear(channels, 6 * channels)
+        if config.shared_aln:
+            self.register_module("ada", None)
+            self.offset = nn.Parameter(torch.randn(6 * channels) / channels**0.5)
+        else:
+            self.ada = nn.Linear(channels, 6 * channels)
+            self.register_parameter("offset", None)
 
     def forward(
         self, x: Tensor, condition: Tensor, mask: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
-        g1, g2, a1, a2, h1, h2 = self.ada(condition).chunk(6, dim=-1)
+        # The shared modulation, or the activated class embedding for this block's own layer.
+        if self.ada is None:
+            assert self.offset is not None
+            modulation = condition + self.offset
+        else:
+            modulation = self.ada(condition)
+        g1, g2, a1, a2, h1, h2 = modulation.chunk(6, dim=-1)
         x = torch.addcmul(x, self.attn(self.norm1(x, a1, h1), mask, cache), g1.unsqueeze(1))
         return torch.addcmul(x, self.mlp(self.norm2(x, a2, h2)), g2.unsqueeze(1))
 
@@ -94,10 +124,17 @@ class VARBlock(nn.Module):
         """Damp the residual outputs by sqrt(2 depth) and start from nearly closed gates."""
         self.attn.proj.weight /= (2 * depth) ** 0.5
         self.mlp.fc2.weight /= (2 * depth) ** 0.5
-        gates = self.ada.out_features // 3
-        self.ada.weight[:gates] *= 1e-5
-        self.ada.weight[gates:] *= 0.5
+        start_gates(self.ada.weight if self.ada is not None else self.offset)
         self.attn.qkv.bias.register_hook(_keep_key_bias_zero)
+
+
+@torch.no_grad()
+def start_gates(rows: Tensor | None) -> None:
+    """Damp the rows of a modulation in place: gates nearly closed, the rest halved."""
+    assert rows is not None
+    gates = len(rows) // 3
+    rows[:gates] *= 1e-5
+    rows[gates:] *= 0.5
 
 
 class VAR(nn.Module):
@@ -116,6 +153,7 @@ class VAR(nn.Module):
         self.start = nn.Parameter(torch.zeros(1, counts[0], channels))
         self.position = nn.Parameter(torch.zeros(1, self.length, channels))
         self.level_embed = nn.Embedding(len(counts), channels)
+        self.shared_ada = nn.Linear(channels, 6 * channels) if config.shared_aln else None
         self.blocks = nn.ModuleList(VARBlock(config) for _ in range(config.depth))
         self.head_norm = Modulate(channels)
         self.head_ada = nn.Linear(channels, 2 * channels)
@@ -150,8 +188,9 @@ class VAR(nn.Module):
         x = x + self.level_embed(self.levels[first:stop])
         mask = self.mask[:stop, :stop].to(x.dtype) if caches is None else None
         activated = functional.silu(cond)
+        condition = activated if self.shared_ada is None else self.shared_ada(activated)
         for i, block in enumerate(self.blocks):
-            x = block(x, activated, mask, None if caches is None else caches[i])
+            x = block(x, condition, mask, None if caches is None else caches[i])
         scale, shift = self.head_ada(activated).chunk(2, dim=-1)
         result: Tensor = self.head(self.head_norm(x, scale, shift))
         return result
@@ -182,6 +221,8 @@ class VAR(nn.Module):
             nn.init.trunc_normal_(parameter, std=std)
         self.head.weight *= 0.02
         self.head_ada.weight *= 0.5
+        if self.shared_ada is not None:
+            start_gates(self.shared_ada.weight)
         for block in self.blocks:
             assert isinstance(block, VARBlock)
             block.initialise(self.config.depth)
@@ -210,16 +251,28 @@ class VARAdapter:
 
     def sites(self, network: nn.Module) -> list[Site]:
         """AdaLN, qkv, proj, fc1, fc2 of each block, then the head's AdaLN and the head."""
-        sites = []
+        shared = self.config.shared_aln
+        sites = [Site("shared_ada", Role.ADA, tokens=False)] if shared else []
         for i in range(self.config.depth):
-            sites += block_sites(f"blocks.{i}")
+            # A block with a shared modulation has no AdaLN of its own, the first of these sites.
+            sites += block_sites(f"blocks.{i}")[1 if shared else 0 :]
         return [*sites, Site("head_ada", Role.ADA, tokens=False), Site("head", Role.HEAD)]
 
     def folds(self, network: nn.Module) -> list[Fold]:
-        """AdaLN into qkv, fc1 and head; values into proj; GELU into fc2 takes nothing."""
+        """AdaLN into qkv, fc1 and head; values into proj; GELU into fc2 takes nothing.
+
+        A shared modulation takes a shift alone, into each block's offset: its rows serve every
+        block, so that none can scale them.
+        """
         folds = []
         for i in range(self.config.depth):
-            folds += block_folds(f"blocks.{i}", scale_parts=(2, 3), shift_parts=(4, 5))
+            n1, values, n2, gelu = block_folds(
+                f"blocks.{i}", scale_parts=(2, 3), shift_parts=(4, 5)
+            )
+            if self.config.shared_aln:
+                n1 = replace(n1, takes=SHIFT, push=offset_push(f"blocks.{i}.offset", 4))
+                n2 = replace(n2, takes=SHIFT, push=offset_push(f"blocks.{i}.offset", 5))
+            folds += [n1, values, n2, gelu]
         push = modulation_push("head_ada", "head_norm", 0, 1)
         return [*folds, Fold("head_norm", ("head",), AFFINE, push)]
 
@@ -304,6 +357,57 @@ class VARAdapter:
         return to_uint8(tokenizer.decode(latents))
 
 
+_RELEASED = {
+    "class_embed.weight": "class_emb.weight",
+    "level_embed.weight": "lvl_embed.weight",
+    "start": "pos_start",
+    "position": "pos_1LC",
+    "shared_ada": "shared_ada_lin.1",
+    "head_ada": "head_nm.ada_lin.1",
+    "mlp": "ffn",
+    "ada": "ada_lin.1",
+}
+_COMPUTED = ("lvl_1L", "attn_bias_for_masking")
+
+
+def released_keys(network: nn.Module) -> KeyMap:
+    """The key map of the released files."""
+    assert isinstance(network, VAR)
+    return {name: _source(name) for name, _ in network.named_parameters()}
+
+
+def _source(name: str) -> Source:
+    head, _, tail = name.partition(".attn.")
+    if name in _RELEASED:
+        return Source((_RELEASED[name],))
+    match tail:
+        case "qkv.weight":
+            return Source((f"{head}.attn.mat_qkv.weight",))
+        case "qkv.bias":
+            return Source((f"{head}.attn.q_bias", f"{head}.attn.v_bias"), _query_and_value_bias)
+        case "log_temperature":
+            return Source((f"{head}.attn.scale_mul_1H11",), lambda t: t.squeeze(0))
+    if name.endswith(".offset"):
+        return Source((name.removesuffix("offset") + "ada_gss",), torch.flatten)
+    return Source((".".join(_RELEASED.get(word, word) for word in name.split(".")),))
+
+
+def _query_and_value_bias(query: Tensor, value: Tensor) -> Tensor:
+    """The fused bias; the file's bias of the keys is a buffer of zeros."""
+    return torch.cat([query, torch.zeros_like(query), value])
+
+
+VAR_LAYOUTS = (
+    Layout(
+        "VAR",
+        released_keys,
+        # What the official training script saves holds the network beside its optimiser.
+        nested=("trainer.var_wo_ddp",),
+        ignored=lambda key: key in _COMPUTED or key.endswith(".attn.zero_k_bias"),
+    ),
+)
+
+
 def _tokenizer(config: VARConfig) -> MultiScaleTokenizer:
     autoencoder = AutoencoderConfig(160, (1, 1, 2, 2, 4), 2, config.latent_channels)
     return MultiScaleTokenizer(MultiScaleConfig(autoencoder, config.vocabulary, config.patch_nums))
@@ -317,7 +421,12 @@ def _tiny_tokenizer(config: VARConfig) -> MultiScaleTokenizer:
 VAR_FAMILY = Family(
     name="var",
     style="autoregressive",
-    sizes={f"d{depth}": VARConfig(64 * depth, depth, depth) for depth in (16, 20, 24, 30)},
+    sizes={
+        **{f"d{depth}": VARConfig(64 * depth, depth, depth) for depth in (16, 20, 24, 30)},
+        "d36": VARConfig(
+            64 * 36, 36, 36, patch_nums=(1, 2, 3, 4, 6, 9, 13, 18, 24, 32), shared_aln=True
+        ),
+    },
     tiny_config=VARConfig(
         16, 2, 2, num_classes=10, vocabulary=32, latent_channels=8, patch_nums=(1, 2, 4)
     ),
@@ -327,4 +436,6 @@ VAR_FAMILY = Family(
     adapter=VARAdapter,
     tokenizer=_tokenizer,
     sampler={"guidance": 1.5, "top_k": 900, "top_p": 0.96},
+    layouts=VAR_LAYOUTS,
+    tokenizer_layouts=VAR_TOKENIZER_LAYOUTS,
 )
