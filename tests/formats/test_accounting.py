@@ -55,8 +55,10 @@ def test_large_weights_cost_little_more_than_nominal() -> None:
 
 
 def test_codebooks_store_one_code_for_each_vector() -> None:
-    cost = tensor_cost((8, 64), TensorScheme(Codebook(4, 2), Granularity("channel")))
+    cost = tensor_cost((8, 64), TensorScheme(Codebook(4, 2), Granularity("tile", 512)))
     assert cost.code_bits == 8 * 64 * 4
+    assert cost.scale_bits == 256 * 2 * 8 + 16
+    assert cost.nominal_bits == 8 * 64 * 4
 
 
 def test_groups_that_do_not_divide_are_refused() -> None:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from bitscape.formats import (
     E8M0,
+    Codebook,
     Float,
     Granularity,
     Int,
@@ -31,6 +32,10 @@ SITES = {
     "We2m1A16": SiteScheme(TensorScheme(Float(2, 1), CHANNEL), None),
     "WternaryAe4m3,static": SiteScheme(
         TensorScheme(parse_format("ternary"), CHANNEL), TensorScheme(E4M3, TENSOR)
+    ),
+    "W2A16,vq2d": SiteScheme(TensorScheme(Codebook(2, 2), Granularity("tile", 2048)), None),
+    "W2A8@g4096,vq4d": SiteScheme(
+        TensorScheme(Codebook(2, 4), Granularity("tile", 4096)), DYNAMIC_INT8
     ),
     "FP8": SiteScheme(TensorScheme(E4M3, TENSOR), TensorScheme(E4M3, TENSOR)),
     "FP8_DYNAMIC": SiteScheme(TensorScheme(E4M3, CHANNEL), TensorScheme(E4M3, TOKEN, dynamic=True)),
@@ -142,3 +147,16 @@ def test_unknown_formats_are_refused(name: str) -> None:
 def test_unknown_tensor_schemes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="unknown tensor scheme"):
         parse_tensor_scheme(text)
+
+
+@pytest.mark.parametrize("text", ["W3A16,vq4d", "We2m1A16,vq2d", "W16A16,vq2d"])
+def test_codes_beyond_a_byte_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="at most 8 bits"):
+        parse_scheme(text)
+
+
+def test_codebooks_come_by_tile_and_nothing_else_does() -> None:
+    for text in ("codebook2x2@channel", "int4@t64"):
+        with pytest.raises(ValueError, match="come by tile"):
+            parse_tensor_scheme(text)
+    assert str(parse_tensor_scheme("codebook2x2@t64")) == "codebook2x2@t64"

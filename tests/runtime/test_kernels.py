@@ -4,9 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from bitscape.formats import parse_scheme
+from bitscape.formats import Codebook, parse_scheme
 from bitscape.nn import QuantLinear
-from bitscape.quantizers import bounds_grid, minmax, quantize_weight, weight_grid
+from bitscape.quantizers import (
+    bounds_grid,
+    minmax,
+    quantize_weight,
+    round_centroids,
+    tiles_of,
+    weight_grid,
+)
 from bitscape.runtime import KERNELS, Capabilities
 from bitscape.structure import Role, Site, StepClock
 
@@ -51,10 +58,10 @@ def make(
     layer = QuantLinear.of(nn.Linear(width, out, bias=bias), site, clock).requires_grad_(False)
     edit(layer, prologue)
     scheme = parse_scheme(text).default
-    assert scheme.weight is not None
-    W = layer.effective_weight()
-    grid = weight_grid(W, scheme.weight, minmax)
-    layer.set_codes(quantize_weight(W, grid, scheme.weight), grid, scheme.weight)
+    if scheme.weight is not None:
+        W = layer.effective_weight()
+        grid = weight_grid(W, scheme.weight, minmax)
+        layer.set_codes(quantize_weight(W, grid, scheme.weight), grid, scheme.weight)
     if scheme.activation is not None:
         quantizer = layer.quantize_activation(scheme.activation)
         if not scheme.activation.dynamic:
@@ -227,3 +234,19 @@ def test_codes_may_come_as_a_transposed_view(text: str) -> None:
     for kernel in KERNELS.values():
         if kernel.supports(layer, machine) is None:
             assert torch.equal(kernel.build(twin)(x), kernel.build(layer)(x))
+
+
+@pytest.mark.parametrize("text", ["W2A16,vq2d", "W3A8@g600,vq2d", "W2A8,vq4d"])
+def test_codebooks_run_dequantized_and_nowhere_else(text: str) -> None:
+    scheme = parse_scheme(text).default
+    assert scheme.weight is not None
+    assert isinstance(scheme.weight.format, Codebook)
+    layer, _ = make("W16A16" if scheme.activation is None else "W16A8")
+    entries, dim = scheme.weight.format.entries, scheme.weight.format.dim
+    tiles = int(tiles_of((48, 128), scheme.weight).max()) + 1
+    codes = torch.randint(entries, (48, 128 // dim)).to(torch.uint8)
+    centroids = round_centroids(torch.randn(tiles, entries, dim))
+    layer.set_codes(codes, centroids, scheme.weight)
+    supported = [name for name, k in KERNELS.items() if k.supports(layer, ALL, rows=4) is None]
+    assert supported == ["dequant"]
+    check("dequant", layer, torch.randn(3, 128))

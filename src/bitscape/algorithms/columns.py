@@ -26,6 +26,9 @@ class FixedGrids:
         grid = weight_grid(W, scheme, rule)
         return cls(scheme.format, W.shape[1] // grid.scale.shape[1], _by_column(grid))
 
+    def prepare(self, corners: Float[Tensor, "steps width width"], columns: list[int]) -> None:
+        """Nothing: grids do not depend on what errors cost."""
+
     def fit(self, columns: Float[Tensor, "out group"], index: int) -> None:
         """Nothing: the grids are fixed."""
 
@@ -54,6 +57,9 @@ class FittedGroups:
     def group(self) -> int | None:
         """The scheme's group size."""
         return self.scheme.granularity.size
+
+    def prepare(self, corners: Float[Tensor, "steps width width"], columns: list[int]) -> None:
+        """Nothing: grids do not depend on what errors cost."""
 
     def fit(self, columns: Float[Tensor, "out group"], index: int) -> None:
         """Fit the grid of the group that starts at column `index`."""

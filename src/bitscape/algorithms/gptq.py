@@ -37,6 +37,13 @@ class ColumnQuantizer(Protocol):
     @property
     def group(self) -> int | None: ...
 
+    def prepare(self, corners: Float[Tensor, "steps width width"], columns: list[int]) -> None:
+        """Learn what errors cost: e at the columns from `columns[width i]` costs |corners[i] e|^2.
+
+        That is what is left once all columns that are still to come have made up for it.
+        """
+        ...
+
     def fit(self, columns: Float[Tensor, "out group"], index: int) -> None:
         """Fit the grid of the group that starts at column `index`."""
         ...
@@ -79,6 +86,7 @@ def gptq(
     dead = H.diagonal()[order] == 0
     R, used, attempts = factorise(H, order, damping)
     corners, F = feedback(R, width)
+    quantizer.prepare(corners, order.tolist())
     plain = W.to(H.dtype).T.index_select(0, order)
     plain[dead] = 0
     scratch = torch.empty_like(plain[: max(block, width)])

@@ -15,20 +15,23 @@ from bitscape.artefacts.layout import WEIGHTS
 from bitscape.artefacts.load import read_config, read_report
 from bitscape.artefacts.schemes import scheme_text, site_schemes
 from bitscape.artefacts.sites import restore_site, scheme_of, site_to_tensors
-from bitscape.artefacts.weights import CODES, SCALE, SHAPE, WIDE_SCALE, ZERO
+from bitscape.artefacts.weights import CENTROIDS, CODES, SCALE, SHAPE, WIDE_SCALE, ZERO
 from bitscape.formats import SiteScheme
 from bitscape.nn import QuantAttend, Quantized, QuantLinear, quantized_sites
 from bitscape.runtime import Choice, pack_network
 from bitscape.structure import Kind, Site, StepClock
 
 _CODES = (CODES, "weight")
-_SCALES = (SCALE, WIDE_SCALE)
+_SCALES = (SCALE, WIDE_SCALE, CENTROIDS)
 _OTHERS = (ZERO, SHAPE)
 
 
 @dataclass(frozen=True)
 class SiteBytes:
-    """What the weight of one site takes on disk: codes (or floats), scales, and the rest."""
+    """What the weight of one site takes on disk.
+
+    Codes (or floats), scales with any centroids, and the rest.
+    """
 
     codes: int
     scales: int

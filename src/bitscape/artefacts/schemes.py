@@ -6,7 +6,15 @@ are both six-bit floats.
 
 from typing import Any
 
-from bitscape.formats import FULL_BITS, Float, SiteScheme, TensorScheme, parse_tensor_scheme
+from bitscape.formats import (
+    FULL_BITS,
+    Codebook,
+    Float,
+    Format,
+    SiteScheme,
+    TensorScheme,
+    parse_tensor_scheme,
+)
 
 
 def config_groups(schemes: dict[str, SiteScheme]) -> dict[str, Any]:
@@ -43,13 +51,19 @@ def _to_config(scheme: TensorScheme | None) -> dict[str, Any] | None:
         return None
     return {
         "num_bits": scheme.format.bits,
-        "type": "float" if isinstance(scheme.format, Float) else "int",
+        "type": _type(scheme.format),
         "symmetric": scheme.symmetric,
         "strategy": scheme.granularity.kind,
         "group_size": scheme.granularity.size,
         "dynamic": scheme.dynamic,
         "scheme": str(scheme),
     }
+
+
+def _type(fmt: Format) -> str:
+    if isinstance(fmt, Codebook):
+        return "codebook"
+    return "float" if isinstance(fmt, Float) else "int"
 
 
 def _from_config(config: dict[str, Any] | None) -> TensorScheme | None:

@@ -2,7 +2,8 @@
 
 Names and bit order are those of compressed-tensors (>= 0.18) where it has them: `weight_packed`,
 `weight_scale` (out, groups), `weight_zero_point` packed down the rows, `weight_shape`, and
-`weight_global_scale` over block scales that are themselves small floats.
+`weight_global_scale` over block scales that are themselves small floats. Codebooks add
+`weight_centroids`, and their `weight_scale` has one number a tile.
 """
 
 from collections.abc import Mapping
@@ -13,23 +14,28 @@ from torch import Tensor
 
 from bitscape.formats import TensorScheme, pack, pack_codes, unpack, unpack_codes
 from bitscape.nn import CodedWeight
-from bitscape.quantizers import Grid, decode_scale, encode_scale
+from bitscape.quantizers import Centroids, Grid, decode_scale, encode_scale
 
 CODES = "weight_packed"
 SCALE = "weight_scale"
 WIDE_SCALE = "weight_global_scale"
 ZERO = "weight_zero_point"
 SHAPE = "weight_shape"
+CENTROIDS = "weight_centroids"
 
 
 def coded_to_tensors(coded: CodedWeight) -> dict[str, Tensor]:
     """What is stored of a coded weight."""
     scheme = coded.scheme
-    tensors = {
-        CODES: pack_codes(coded.codes, scheme.format),
-        SHAPE: torch.tensor(coded.codes.shape, dtype=torch.int64),
-        **_scale_to_tensors(coded.grid_scale, scheme),
-    }
+    tensors = {CODES: pack_codes(coded.codes, scheme.format)}
+    rows, columns = coded.codes.shape
+    if coded.centroids is not None:
+        columns *= coded.centroids.shape[2]
+        tensors[CENTROIDS] = coded.centroids
+        tensors[SCALE] = _exactly(coded.grid_scale, torch.float16)
+    else:
+        tensors |= _scale_to_tensors(coded.grid_scale, scheme)
+    tensors[SHAPE] = torch.tensor((rows, columns), dtype=torch.int64)
     if coded.grid_zero is not None:
         zero = coded.grid_zero.squeeze(-1)
         codes = _exactly(zero, torch.uint8)
@@ -39,12 +45,14 @@ def coded_to_tensors(coded: CodedWeight) -> dict[str, Tensor]:
 
 def coded_from_tensors(
     tensors: Mapping[str, Tensor], scheme: TensorScheme
-) -> tuple[UInt8[Tensor, "out in"], Grid]:
+) -> tuple[UInt8[Tensor, "out codes"], Grid | Centroids]:
     """Codes and grid: the inverse of `coded_to_tensors`."""
     rows, columns = (int(extent) for extent in tensors[SHAPE])
-    codes = unpack_codes(tensors[CODES], scheme.format, columns)
+    codes = unpack_codes(tensors[CODES], scheme.format, scheme.code_shape((rows, columns))[1])
     if len(codes) != rows:
         raise ValueError(f"{len(codes)} rows of codes are stored for a weight of {rows} rows")
+    if CENTROIDS in tensors:
+        return codes, Centroids(tensors[CENTROIDS], tensors[SCALE].to(torch.float32))
     scale = _scale_from_tensors(tensors, scheme)
     if ZERO not in tensors:
         return codes, Grid(scale.unsqueeze(-1))

@@ -11,15 +11,16 @@ from bitscape.formats.ternary import Ternary
 
 _WORD_BITS = 32
 _SHAPE_BITS = 2 * 64
+_CENTROID_BITS = 8
 
 
 @dataclass(frozen=True)
 class WeightCost:
     """The stored bits of one weight.
 
-    `code_bits` counts packed codes with the padding of each row, `scale_bits` the scales (and the
-    tensor-wide scale over them), `other_bits` zero points and the stored shape. `format_bits` is
-    the nominal width of one element.
+    `code_bits` counts packed codes with the padding of each row, `scale_bits` the scales (with the
+    tensor-wide scale over them, and centroids under them), `other_bits` zero points and the stored
+    shape. `format_bits` is the nominal width of one element.
     """
 
     elements: int
@@ -53,13 +54,15 @@ def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCo
     """The cost of a weight of `shape` (out, in) written by `scheme`; None writes 16 bits.
 
     Codes are packed row by row (`pack`, or five trits a byte), scales are `scheme.scale_bits` each,
-    zero points are packed at the width of the format down the rows of each group. The centroids of
-    a codebook, which many weights can share, are left to whoever stores them.
+    zero points are packed at the width of the format down the rows of each group. A codebook adds 8
+    bits for each number of its centroids.
     """
     rows, columns = shape
     elements = rows * columns
     if scheme is None:
         return WeightCost(elements, elements * FULL_BITS, 0, 0, FULL_BITS)
+    if isinstance(scheme.format, Codebook):
+        return _codebook_cost(shape, scheme, scheme.format)
     groups = scheme.granularity.groups(columns)
     scales = 1 if scheme.granularity.kind == "tensor" else rows * groups
     wide = 32 if isinstance(scheme.scale_format, Float) else 0
@@ -83,13 +86,24 @@ def compute_bits(sites: Iterable[tuple[int, SiteScheme]]) -> float:
     return sum(count * site.weight_bits * site.activation_bits for count, site in sites)
 
 
+def _codebook_cost(shape: tuple[int, int], scheme: TensorScheme, fmt: Codebook) -> WeightCost:
+    assert scheme.granularity.size is not None
+    rows, columns = shape
+    tall, wide = fmt.tile(shape, scheme.granularity.size)
+    tiles = -(-rows // tall) * (columns // wide)
+    return WeightCost(
+        elements=rows * columns,
+        code_bits=packed_words(columns // fmt.dim, fmt.code_bits) * _WORD_BITS * rows,
+        scale_bits=tiles * (fmt.entries * fmt.dim * _CENTROID_BITS + scheme.scale_bits),
+        other_bits=_SHAPE_BITS,
+        format_bits=fmt.bits,
+    )
+
+
 def _row_bits(columns: int, scheme: TensorScheme) -> int:
     if isinstance(scheme.format, Ternary):
         return packed_trits(columns) * 8
-    codes = columns
-    if isinstance(scheme.format, Codebook):
-        codes = -(-columns // scheme.format.dim)
-    return packed_words(codes, scheme.format.code_bits) * _WORD_BITS
+    return packed_words(columns, scheme.format.code_bits) * _WORD_BITS
 
 
 def _zero_bits(rows: int, groups: int, scheme: TensorScheme) -> int:

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float, Float32, Real, UInt8
 from torch import Tensor
 
+TILE_COLUMNS = 256
+"""The most columns of a tile, as in GPTVQ (arXiv:2402.15319, sec. 4.1)."""
+
 
 @dataclass(frozen=True)
 class Codebook:
@@ -61,6 +64,21 @@ class Codebook:
         """The centroid of each code."""
         self._check(centroids)
         return centroids[codes.to(torch.int64)]
+
+    def tile(self, shape: tuple[int, int], size: int) -> tuple[int, int]:
+        """Rows and columns of the tiles of about `size` weights that share a codebook.
+
+        Tiles are as wide as divides the matrix, up to 256 columns, and split its rows evenly; the
+        last ones may have fewer rows. ValueError when `dim` does not divide the width.
+        """
+        rows, columns = shape
+        if columns % self.dim:
+            raise ValueError(f"vectors of {self.dim} do not divide a width of {columns}")
+        steps = columns // self.dim
+        most = max(1, TILE_COLUMNS // self.dim)
+        wide = self.dim * max(n for n in range(1, min(steps, most) + 1) if steps % n == 0)
+        bands = max(1, round(rows * wide / size))
+        return -(-rows // bands), wide
 
     def _check(self, centroids: Tensor) -> None:
         if centroids.shape != (self.entries, self.dim):

@@ -1,12 +1,15 @@
 """The names people write, read into formats and schemes.
 
     scheme    = site {"/" role "=" site}
-    site      = "W" width "A" width ["@g" size] [",asym" | ",sym"] [",static"] | a name below
+    site      = "W" width "A" width ["@g" size] [",asym" | ",sym" | ",vq" dim "d"] [",static"]
+                | a name below
     width     = 1 to 8, 16, or the name of a float format or "ternary"
 
 Weights are symmetric, one scale per output channel, or per group with "@g"; activations are dynamic
 and symmetric, one scale per token; ",static" makes them one unsigned range per tensor, the kind the
-u8 kernels read. Unless their roles are named, the modulation ("ada") keeps its activations and the
+u8 kernels read. ",vq2d" makes weights pairs of codebook entries, W bits each; "@g" is then the
+number of weights that share a codebook, by default as many as make it cost an eighth of a bit a
+weight. Unless their roles are named, the modulation ("ada") keeps its activations and the
 attention products ("attend") keep everything at 16 bits.
 """
 
@@ -32,13 +35,13 @@ from bitscape.formats.ternary import Ternary
 
 _FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)")
 _TENSOR = re.compile(
-    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|g[1-9]\d*)"
+    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|[gt][1-9]\d*)"
     r"(\*(?P<scale>\w+))?(?P<dynamic>,dynamic)?"
 )
 _WIDTH = r"([1-8]|16|e\dm\d|ternary)"
 _SITE = re.compile(
     rf"w(?P<weight>{_WIDTH})a(?P<activation>{_WIDTH})"
-    r"(@g(?P<group>[1-9]\d*))?(?P<symmetry>,a?sym)?(?P<static>,static)?"
+    r"(@g(?P<group>[1-9]\d*))?(?P<symmetry>,a?sym|,vq(?P<dim>[1-8])d)?(?P<static>,static)?"
 )
 _ROLE = re.compile(r"(?P<role>[a-z][a-z0-9_]*)=(?P<site>.+)")
 
@@ -72,6 +75,7 @@ def known_schemes() -> tuple[str, ...]:
     """Names that `parse_scheme` reads, for listings and for the nearest name in an error."""
     widths = [f"W{w}A{a}" for a in (16, 8, 6, 4) for w in (8, 6, 4, 3, 2)]
     widths += [f"W{w}A16@g64" for w in (4, 3, 2)] + ["W4A8@g64", "W8A8,static", "W4A16,asym"]
+    widths += ["W4A16,vq2d", "W3A16,vq2d", "W2A16,vq2d", "W2A16,vq4d"]
     return ("W16A16", *widths, *_named_sites())
 
 
@@ -145,11 +149,13 @@ def _parse_site(text: str, scheme: str) -> tuple[str, SiteScheme]:
     group = "" if match["group"] is None else f"@g{match['group']}"
     asymmetric = match["symmetry"] == ",asym"
     static = match["static"] is not None
-    site = SiteScheme(
-        _weight(match["weight"], group, asymmetric, scheme),
-        _activation(match["activation"], static, scheme),
-    )
-    marks = (",asym" if asymmetric else "") + (",static" if static else "")
+    if match["dim"] is None:
+        weight = _weight(match["weight"], group, asymmetric, scheme)
+    else:
+        weight = _vectors(match["weight"], int(match["dim"]), match["group"], scheme)
+    site = SiteScheme(weight, _activation(match["activation"], static, scheme))
+    marks = match["symmetry"] or ""
+    marks = ("" if marks == ",sym" else marks) + (",static" if static else "")
     return f"W{match['weight']}A{match['activation']}{group}{marks}", site
 
 
@@ -161,6 +167,18 @@ def _weight(width: str, group: str, asymmetric: bool, scheme: str) -> TensorSche
         return None
     reach = Granularity("channel") if not group else _granularity(group[1:])
     return TensorScheme(number, reach, symmetric=not asymmetric)
+
+
+def _vectors(width: str, dim: int, group: str | None, scheme: str) -> TensorScheme:
+    if not width.isdecimal() or int(width) * dim > 8:
+        raise ValueError(
+            f"codes of a codebook have at most 8 bits: {width} bits x {dim} weights in "
+            f"scheme {scheme!r} is not an integer up to that"
+        )
+    number = Codebook(int(width), dim)
+    # 8-bit centroids then cost an eighth of a bit for each weight of a tile.
+    size = 64 * number.entries * dim if group is None else int(group)
+    return TensorScheme(number, Granularity("tile", size))
 
 
 def _activation(width: str, static: bool, scheme: str) -> TensorScheme | None:
@@ -187,7 +205,7 @@ def _number(width: str, unsigned: bool, scheme: str) -> Format | None:
 
 def _granularity(text: str) -> Granularity:
     if text[1:].isdecimal():
-        return Granularity("group", int(text[1:]))
+        return Granularity("group" if text[0] == "g" else "tile", int(text[1:]))
     kinds: tuple[GranularityKind, ...] = get_args(GranularityKind)
     return next(Granularity(kind) for kind in kinds if kind == text)
 

@@ -6,6 +6,7 @@ A scheme never says how the numbers are found; that is the method's part.
 from dataclasses import dataclass
 from typing import Literal
 
+from bitscape.formats.codebook import Codebook
 from bitscape.formats.floating import Float
 from bitscape.formats.format import Format
 from bitscape.formats.integer import Int
@@ -13,7 +14,7 @@ from bitscape.formats.power import E8M0
 
 FULL_BITS = 16
 
-GranularityKind = Literal["tensor", "channel", "group", "token", "step"]
+GranularityKind = Literal["tensor", "channel", "group", "tile", "token", "step"]
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,27 @@ class Granularity:
     """Which elements share one scale.
 
     "tensor": all of them; "channel": an output channel of a weight; "group": `size` neighbours
-    along the last axis; "token": a token of an activation; "step": all of them, at one row of a
-    step table.
+    along the last axis; "tile": about `size` weights in a rectangle; "token": a token of an
+    activation; "step": all of them, at one row of a step table.
     """
 
     kind: GranularityKind
     size: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.kind == "group") != (self.size is not None):
-            raise ValueError(f"a size belongs to groups only, got {self.kind!r} with {self.size}")
+        if (self.kind in ("group", "tile")) != (self.size is not None):
+            raise ValueError(
+                f"a size belongs to groups and tiles only, got {self.kind!r} with {self.size}"
+            )
         if self.size is not None and self.size < 1:
             raise ValueError(f"a group has at least 1 element, got {self.size}")
 
     def __str__(self) -> str:
-        return self.kind if self.size is None else f"g{self.size}"
+        return self.kind if self.size is None else f"{self.kind[0]}{self.size}"
 
     def groups(self, width: int) -> int:
         """The number of groups in a row of `width`: 1 unless by group, which must divide it."""
-        size = width if self.size is None else self.size
+        size = self.size if self.kind == "group" and self.size is not None else width
         if width % size:
             divisors = [divisor for divisor in range(1, width + 1) if width % divisor == 0]
             nearest = sorted(divisors, key=lambda divisor: abs(divisor - size))[:3]
@@ -57,6 +60,8 @@ class TensorScheme:
     Asymmetric means an integer zero point, hence unsigned integers; every other format is
     symmetric. A dynamic scale is computed from the tensor itself at run time and never stored.
     `scale_format` None keeps scales in floating point (float16 by group, float32 otherwise).
+    Codebooks, and they alone, come by tile: each has its centroids, 8-bit integers under one
+    float16 scale.
     """
 
     format: Format
@@ -72,6 +77,8 @@ class TensorScheme:
                 f"{self.format.name} cannot be {'' if self.symmetric else 'a'}symmetric: only "
                 f"unsigned integers have a zero point, and they need one"
             )
+        if isinstance(self.format, Codebook) != (self.granularity.kind == "tile"):
+            raise ValueError(f"codebooks come by tile and nothing else does, got {self}")
         if not isinstance(self.scale_format, E8M0 | Float | None):
             raise ValueError(f"{self.scale_format.name} cannot hold scales: use e8m0 or a float")
 
@@ -86,7 +93,12 @@ class TensorScheme:
         """Bits of one stored scale; the one tensor-wide scale of NVFP4 is counted apart."""
         if self.scale_format is not None:
             return self.scale_format.code_bits
-        return 16 if self.granularity.kind == "group" else 32
+        return 16 if self.granularity.size is not None else 32
+
+    def code_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """The shape of the codes of a matrix of `shape`: a codebook has one for `dim` columns."""
+        rows, columns = shape
+        return rows, columns // (self.format.dim if isinstance(self.format, Codebook) else 1)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ FLOATS = ("FP8", "FP8_DYNAMIC", "MXFP4", "MXFP6", "MXFP8", "NVFP4")
 EVERY = (*WEIGHTS, *ASYMMETRIC, *GROUPS, *INTEGERS, *FLOAT_WEIGHTS, *FLOATS)
 """All grids: each format once, alone and with activations."""
 
+CODEBOOKS = ("W4A16,vq2d", "W3A16,vq2d", "W2A16,vq2d", "W2A16,vq4d", "W3A8,vq2d", "W2A8,vq2d")
+
 COMMON = (
     *(f"W{bits}A16" for bits in (4, 3, 2)),
     *(f"W{bits}A16@g64" for bits in (4, 3, 2)),

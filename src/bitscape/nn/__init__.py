@@ -2,7 +2,7 @@
 
 from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.attend import QuantAttend
-from bitscape.nn.coded import CodedWeight, keep_dtype
+from bitscape.nn.coded import CodedWeight, grid_of, keep_dtype
 from bitscape.nn.conv import QuantConv2d
 from bitscape.nn.footprint import Footprint, SiteFootprint, footprint
 from bitscape.nn.hadamard import (
@@ -23,6 +23,7 @@ __all__ = [
     "Quantized",
     "SiteFootprint",
     "footprint",
+    "grid_of",
     "hadamard_matrix",
     "hadamard_transform",
     "insert",

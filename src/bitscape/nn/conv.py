@@ -18,7 +18,7 @@ from bitscape.formats import TensorScheme
 from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.coded import CodedWeight
 from bitscape.nn.prologue import check_scale, compose_affine, keep_after_fold
-from bitscape.quantizers import Grid
+from bitscape.quantizers import Centroids, Grid
 from bitscape.structure import Absorb, Site, StepClock
 
 
@@ -116,10 +116,13 @@ class QuantConv2d(nn.Module):
             raise ValueError(f"{self.site.name} pads with zeros: its shift cannot be folded")
         self.scale, self.shift = keep_after_fold(self.scale, self.shift, absorbed)
 
-    def set_codes(self, codes: UInt8[Tensor, "out in"], grid: Grid, scheme: TensorScheme) -> None:
+    def set_codes(
+        self, codes: UInt8[Tensor, "out codes"], grid: Grid | Centroids, scheme: TensorScheme
+    ) -> None:
         """Replace the float kernel by the codes of its matrix (out, in kh kw)."""
         out = self.weight_shape[0]
-        if codes.shape != (out, torch.Size(self.weight_shape).numel() // out):
+        columns = torch.Size(self.weight_shape).numel() // out
+        if codes.shape != scheme.code_shape((out, columns)):
             raise ValueError(
                 f"{self.site.name} has a kernel of shape {self.weight_shape} and was given codes "
                 f"of shape {tuple(codes.shape)}"

@@ -21,7 +21,7 @@ from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.coded import CodedWeight
 from bitscape.nn.hadamard import check_order, hadamard_transform, inverse_hadamard_transform
 from bitscape.nn.prologue import check_scale, compose_affine, keep_after_fold
-from bitscape.quantizers import Grid
+from bitscape.quantizers import Centroids, Grid
 from bitscape.structure import Absorb, Site, StepClock
 
 
@@ -168,9 +168,11 @@ class QuantLinear(nn.Module):
         """
         self.scale, self.shift = keep_after_fold(self.scale, self.shift, absorbed)
 
-    def set_codes(self, codes: UInt8[Tensor, "out in"], grid: Grid, scheme: TensorScheme) -> None:
+    def set_codes(
+        self, codes: UInt8[Tensor, "out codes"], grid: Grid | Centroids, scheme: TensorScheme
+    ) -> None:
         """Replace the float weight by codes; from now on the basis is fixed."""
-        if codes.shape != (self.out_features, self.in_features):
+        if codes.shape != scheme.code_shape((self.out_features, self.in_features)):
             raise ValueError(
                 f"{self.site.name} has a weight of shape {(self.out_features, self.in_features)} "
                 f"and was given codes of shape {tuple(codes.shape)}"

@@ -3,7 +3,7 @@
 from bitscape.passes.base import Context, Field, Pass, Progress, check_order, run, silent
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
-from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder
+from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
 
 __all__ = [
     "Context",
@@ -16,6 +16,7 @@ __all__ = [
     "QuantizeWeights",
     "Rounded",
     "Rounder",
+    "Vectors",
     "check_order",
     "check_weights",
     "run",

@@ -9,8 +9,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bitscape.nn import grid_of
 from bitscape.passes.rounders import Rounded
-from bitscape.quantizers import Grid
+from bitscape.quantizers import Centroids
 
 
 def write_finished(path: Path, rounded: Mapping[str, Rounded]) -> None:
@@ -19,7 +20,9 @@ def write_finished(path: Path, rounded: Mapping[str, Rounded]) -> None:
     for name, site in rounded.items():
         tensors[f"{name}.codes"] = site.codes.contiguous()
         tensors[f"{name}.scale"] = site.grid.scale.contiguous()
-        if site.grid.zero is not None:
+        if isinstance(site.grid, Centroids):
+            tensors[f"{name}.centroids"] = site.grid.values.contiguous()
+        elif site.grid.zero is not None:
             tensors[f"{name}.zero"] = site.grid.zero.contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
@@ -39,6 +42,7 @@ def read_finished(path: Path) -> dict[str, Rounded]:
 
 
 def _site(file: Any, name: str, names: set[str], report: str) -> Rounded:
-    zero = file.get_tensor(f"{name}.zero") if f"{name}.zero" in names else None
-    grid = Grid(file.get_tensor(f"{name}.scale"), zero)
-    return Rounded(file.get_tensor(f"{name}.codes"), grid, json.loads(report))
+    kinds = ("codes", "scale", "zero", "centroids")
+    kept = {k: file.get_tensor(f"{name}.{k}") for k in kinds if f"{name}.{k}" in names}
+    grid = grid_of(kept["scale"], kept.get("zero"), kept.get("centroids"))
+    return Rounded(kept["codes"], grid, json.loads(report))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.calibration import Hessian, Unit, hessian_of, hessians, stream
-from bitscape.formats import QuantScheme, TensorScheme
+from bitscape.formats import QuantScheme, TensorScheme, tensor_cost
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.finished import read_finished, write_finished
@@ -86,7 +86,7 @@ def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:
                 f"{site.name} has NaN or infinity in its weight: repair the checkpoint"
             )
         try:
-            weight_scheme.granularity.groups(weight[0].numel())
+            tensor_cost((len(weight), weight[0].numel()), weight_scheme)
         except ValueError as error:
             raise ValueError(f"{site.name}: {error}") from error
 

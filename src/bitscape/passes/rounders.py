@@ -1,22 +1,30 @@
 """Rounders: from a float weight matrix to codes and their grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from bitscape.algorithms import FittedGroups, FixedGrids, gptq, relative_error
-from bitscape.formats import E8M0, TensorScheme
-from bitscape.quantizers import RANGES, Grid, RangeRule, quantize_weight, weight_grid
+from bitscape.algorithms import FittedGroups, FixedGrids, gptq, gptvq, relative_error
+from bitscape.formats import E8M0, Codebook, TensorScheme
+from bitscape.quantizers import (
+    RANGES,
+    Centroids,
+    Grid,
+    RangeRule,
+    look_up_weight,
+    quantize_weight,
+    weight_grid,
+)
 
 
 @dataclass(frozen=True)
 class Rounded:
     """The codes of a weight matrix, the grid that gives them meaning, and what to report."""
 
-    codes: UInt8[Tensor, "out in"]
-    grid: Grid
+    codes: UInt8[Tensor, "out codes"]
+    grid: Grid | Centroids
     report: dict[str, Any]
 
 
@@ -110,3 +118,44 @@ class Greedy:
         if scheme.granularity.kind == "group" and apart and not self.static_groups:
             return FittedGroups(scheme, rule)
         return FixedGrids.of(W, scheme, rule)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of columns to codebooks: `algorithms.gptvq`; sites without one go to `scalars`."""
+
+    reads_inputs: ClassVar[bool] = True
+    iterations: int = 100
+    updates: int = 25
+    damping: float = 0.01
+    block: int = 128
+    scalars: Greedy = field(default_factory=Greedy)
+
+    def __call__(
+        self,
+        W: Float[Tensor, "out in"],
+        scheme: TensorScheme,
+        H: Float[Tensor, "in in"] | None,
+    ) -> Rounded:
+        """Round under the Hessian `H` of the layer's input."""
+        if not isinstance(scheme.format, Codebook):
+            return self.scalars(W, scheme, H)
+        if H is None:
+            raise ValueError("GPTVQ rounds by the layer's inputs: give it calibration data")
+        codes, centroids, report = gptvq(
+            W,
+            H,
+            scheme,
+            iterations=self.iterations,
+            updates=self.updates,
+            block=self.block,
+            damping=self.damping,
+        )
+        entry = {
+            "output_error": relative_error(W, look_up_weight(codes, centroids, scheme), H),
+            "codebooks": len(centroids.scale),
+            "damping": report.damping,
+            "attempts": report.attempts,
+            "dead_columns": report.dead,
+        }
+        return Rounded(codes, centroids, entry)

@@ -9,6 +9,12 @@ from bitscape.quantizers.affine import (
     quantize,
     straight_through,
 )
+from bitscape.quantizers.codebooks import (
+    Centroids,
+    look_up_weight,
+    round_centroids,
+    tiles_of,
+)
 from bitscape.quantizers.groups import from_groups, to_groups
 from bitscape.quantizers.ranges import (
     RANGES,
@@ -24,6 +30,7 @@ from bitscape.quantizers.weights import dequantize_weight, quantize_weight, weig
 
 __all__ = [
     "RANGES",
+    "Centroids",
     "Grid",
     "RangeRule",
     "bounds_grid",
@@ -35,16 +42,19 @@ __all__ = [
     "fake_quantize",
     "fake_quantize_dynamic",
     "from_groups",
+    "look_up_weight",
     "lsq_quantize",
     "minmax",
     "mse",
     "percentile",
     "quantize",
     "quantize_weight",
+    "round_centroids",
     "round_scale",
     "rows_of",
     "step_grid",
     "straight_through",
+    "tiles_of",
     "to_groups",
     "weight_grid",
 ]

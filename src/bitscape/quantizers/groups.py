@@ -24,6 +24,8 @@ def to_groups(
             return x.unsqueeze(-2)
         case "group":
             return x.reshape(*x.shape[:-1], granularity.groups(x.shape[-1]), -1)
+        case "tile":
+            raise ValueError("tiles share codebooks, not scales: see `tiles_of`")
 
 
 def from_groups(

@@ -3,8 +3,9 @@
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from bitscape.formats import TensorScheme
+from bitscape.formats import Codebook, TensorScheme
 from bitscape.quantizers.affine import Grid, dequantize, quantize
+from bitscape.quantizers.codebooks import Centroids, look_up_weight
 from bitscape.quantizers.groups import from_groups, to_groups
 from bitscape.quantizers.ranges import RangeRule
 from bitscape.quantizers.scales import round_scale
@@ -12,6 +13,8 @@ from bitscape.quantizers.scales import round_scale
 
 def weight_grid(W: Float[Tensor, "out in"], scheme: TensorScheme, rule: RangeRule) -> Grid:
     """The grid of a weight: `rule` on its groups, with the scales rounded as they are stored."""
+    if isinstance(scheme.format, Codebook):
+        raise ValueError(f"{scheme} has codebooks, not grids: choose the method gptvq")
     grouped = to_groups(W.float(), scheme.granularity)
     dead = (grouped == 0).all(dim=-1, keepdim=True)
     return round_scale(rule(grouped, scheme.format, scheme.symmetric), scheme, dead=dead)
@@ -27,8 +30,10 @@ def quantize_weight(
 
 
 def dequantize_weight(
-    codes: UInt8[Tensor, "out in"], grid: Grid, scheme: TensorScheme
+    codes: UInt8[Tensor, "out codes"], grid: Grid | Centroids, scheme: TensorScheme
 ) -> Float[Tensor, "out in"]:
     """The weights that `codes` stand for."""
+    if isinstance(grid, Centroids):
+        return look_up_weight(codes, grid, scheme)
     values = scheme.format.decode(to_groups(codes, scheme.granularity))
     return from_groups(dequantize(values, grid), codes.shape)

@@ -5,8 +5,8 @@ import copy
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from bitscape.nn import CodedWeight, QuantLinear
-from bitscape.quantizers import Grid, dequantize_weight
+from bitscape.nn import CodedWeight, QuantLinear, grid_of
+from bitscape.quantizers import dequantize_weight
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes
 
@@ -16,6 +16,7 @@ class PlaneWeight(Packed):
 
     grid_scale: Tensor
     grid_zero: Tensor | None
+    centroids: Tensor | None
 
     def __init__(self, coded: CodedWeight) -> None:
         super().__init__()
@@ -23,10 +24,11 @@ class PlaneWeight(Packed):
         self.planes = BitPlanes(coded.codes, coded.scheme.format.code_bits)
         self.register_buffer("grid_scale", coded.grid_scale)
         self.register_buffer("grid_zero", coded.grid_zero)
+        self.register_buffer("centroids", coded.centroids)
 
     def dequantize(self) -> Float32[Tensor, "out in"]:
         """The real numbers that the codes stand for."""
-        grid = Grid(self.grid_scale, self.grid_zero)
+        grid = grid_of(self.grid_scale, self.grid_zero, self.centroids)
         return dequantize_weight(self.planes.codes(), grid, self.scheme)
 
 
