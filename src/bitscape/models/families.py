@@ -6,6 +6,7 @@ from typing import Any
 
 from bitscape.models.dit import DIT_FAMILY
 from bitscape.models.family import Family
+from bitscape.models.rar import RAR_FAMILY
 from bitscape.models.tokenizers import build_tokenizer, describe_tokenizer, from_json
 from bitscape.models.var import VAR_FAMILY
 from bitscape.structure import Pipeline
@@ -13,6 +14,7 @@ from bitscape.structure import Pipeline
 FAMILIES: Mapping[str, Family] = {
     "var": VAR_FAMILY,
     "dit": DIT_FAMILY,
+    "rar": RAR_FAMILY,
 }
 
 

@@ -8,11 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from bitscape.models.kl import KLConfig, KLTokenizer
+from bitscape.models.maskgit import MaskGITConfig, MaskGITTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 
 TOKENIZERS: Mapping[str, tuple[type[Any], Callable[[Any], nn.Module]]] = {
     "multiscale": (MultiScaleConfig, MultiScaleTokenizer),
     "kl": (KLConfig, KLTokenizer),
+    "maskgit": (MaskGITConfig, MaskGITTokenizer),
 }
 """Kind to (frozen dataclass of its configuration, constructor). A tokenizer keeps its `config`."""
 

@@ -31,11 +31,15 @@ class Plan:
 
 
 def full_plan() -> Plan:
-    """The largest bundled model of each family."""
-    return Plan(models=tuple(f"zoo:{zoo.trained(family)[-1]}" for family in FAMILIES))
+    """The largest bundled model of each family that has one."""
+    return Plan(models=tuple(f"zoo:{zoo.trained(family)[-1]}" for family in _bundled()))
 
 
 def short_plan() -> Plan:
-    """The smallest bundled model of each family, and few samples."""
-    models = tuple(f"zoo:{zoo.trained(family)[0]}" for family in FAMILIES)
+    """The smallest bundled model of each family that has one, and few samples."""
+    models = tuple(f"zoo:{zoo.trained(family)[0]}" for family in _bundled())
     return Plan(models=models, samples=50, lessons=64, speed_seconds=2.0)
+
+
+def _bundled() -> list[str]:
+    return [family for family in FAMILIES if zoo.trained(family)]
