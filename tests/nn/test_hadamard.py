@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from bitscape.nn import hadamard_matrix, hadamard_transform, inverse_hadamard_transform
+from bitscape.nn import (
+    hadamard_matrix,
+    hadamard_transform,
+    inverse_hadamard_transform,
+    largest_order,
+)
 
 ORDERS = [1, 2, 4, 12, 20, 24, 28, 36, 40, 44, 60, 64, 76, 128, 144, 192, 1152, 2048]
 
@@ -31,3 +36,18 @@ def test_matrix_is_a_fresh_copy() -> None:
 def test_impossible_order_is_refused(order: int, width: int) -> None:
     with pytest.raises(ValueError, match=r"rder"):
         hadamard_transform(torch.zeros(1, width), order)
+
+
+def test_largest_order_is_the_width_wherever_one_is_known() -> None:
+    assert [largest_order(w) for w in (1, 2, 16, 48, 64, 96, 1152, 1024)] == [
+        1,
+        2,
+        16,
+        48,
+        64,
+        96,
+        1152,
+        1024,
+    ]
+    assert largest_order(23) == 1
+    assert largest_order(92) == 4

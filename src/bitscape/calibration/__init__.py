@@ -5,11 +5,14 @@ from bitscape.calibration.inputs import Statistic, site_input, watching
 from bitscape.calibration.observe import hessian_of, hessians, observe, replay
 from bitscape.calibration.ranges import StepSamples
 from bitscape.calibration.record import CalibrationSet, record
+from bitscape.calibration.rows import Rows, RowSamples
 from bitscape.calibration.stream import Unit, stream
 
 __all__ = [
     "CalibrationSet",
     "Hessian",
+    "RowSamples",
+    "Rows",
     "Statistic",
     "StepSamples",
     "Unit",

@@ -2,11 +2,33 @@
 
 from collections.abc import Mapping
 
+from bitscape.methods.awq import AWQ
 from bitscape.methods.base import Method
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.gptvq import GPTVQ
+from bitscape.methods.quarot import QuaRot
 from bitscape.methods.rtn import RTN
+from bitscape.methods.smoothquant import SmoothQuant
+from bitscape.methods.viditq import ViDiTQ
 
-METHODS: Mapping[str, type[Method]] = {"rtn": RTN, "gptq": GPTQ, "gptvq": GPTVQ}
+METHODS: Mapping[str, type[Method]] = {
+    "rtn": RTN,
+    "gptq": GPTQ,
+    "gptvq": GPTVQ,
+    "smoothquant": SmoothQuant,
+    "awq": AWQ,
+    "quarot": QuaRot,
+    "vidit-q": ViDiTQ,
+}
 
-__all__ = ["GPTQ", "GPTVQ", "METHODS", "RTN", "Method"]
+__all__ = [
+    "AWQ",
+    "GPTQ",
+    "GPTVQ",
+    "METHODS",
+    "RTN",
+    "Method",
+    "QuaRot",
+    "SmoothQuant",
+    "ViDiTQ",
+]

@@ -31,6 +31,25 @@ EVERY = (*WEIGHTS, *ASYMMETRIC, *GROUPS, *INTEGERS, *FLOAT_WEIGHTS, *FLOATS)
 """All grids: each format once, alone and with activations."""
 
 CODEBOOKS = ("W4A16,vq2d", "W3A16,vq2d", "W2A16,vq2d", "W2A16,vq4d", "W3A8,vq2d", "W2A8,vq2d")
+INPUTS = (
+    "W8A8",
+    "W6A6",
+    "W4A8",
+    "W4A4",
+    "W8A8,static",
+    "W6A6,static",
+    "W4A8,static",
+    "W4A4@g64",
+    "We2m3Ae2m3",
+    "We2m1Ae2m1",
+    "FP8",
+    "FP8_DYNAMIC",
+    "MXFP8",
+    "MXFP6",
+    "MXFP4",
+    "NVFP4",
+)
+"""Schemes that round activations, for methods that change their basis."""
 
 COMMON = (
     *(f"W{bits}A16" for bits in (4, 3, 2)),

@@ -201,9 +201,9 @@ class DiTAdapter:
 
     def folds(self, network: nn.Module) -> list[Fold]:
         """AdaLN into qkv and fc1; values into proj; GELU into fc2 takes nothing."""
-        folds = []
+        folds, head = [], self.config.embed_dim // self.config.num_heads
         for i in range(self.config.depth):
-            folds += block_folds(f"blocks.{i}", scale_parts=(1, 4), shift_parts=(0, 3))
+            folds += block_folds(f"blocks.{i}", head=head, scale_parts=(1, 4), shift_parts=(0, 3))
         return folds
 
     def blocks(self, network: nn.Module) -> list[Block]:

@@ -122,6 +122,19 @@ def value_push(qkv: str) -> Callable[[nn.Module, Tensor, Tensor], None]:
     return push
 
 
+def value_turn(qkv: str) -> Callable[[nn.Module, Callable[[Tensor], Tensor]], None]:
+    """The turn of the value rows: attention mixes tokens and never the channels of a head."""
+
+    @torch.no_grad()
+    def turn(network: nn.Module, rotate: Callable[[Tensor], Tensor]) -> None:
+        linear: Any = network.get_submodule(qkv)
+        rows = slice(2 * linear.out_features // 3, linear.out_features)
+        linear.bias[rows] = rotate(linear.bias[rows])
+        linear.weight[rows] = rotate(linear.weight[rows].T).T
+
+    return turn
+
+
 def no_push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
     """The push of a producer that absorbs nothing; RuntimeError when it is called all the same."""
     raise RuntimeError("this producer absorbs nothing; its consumers keep their prologue")
@@ -146,12 +159,13 @@ SHIFT = frozenset({Absorb.SHIFT})
 
 
 def block_folds(
-    block: str, *, scale_parts: tuple[int, int], shift_parts: tuple[int, int]
+    block: str, *, head: int = 0, scale_parts: tuple[int, int], shift_parts: tuple[int, int]
 ) -> list[Fold]:
     """The folds of a block with AdaLN: modulation to qkv and fc1, values to proj, GELU to fc2.
 
-    `scale_parts` and `shift_parts` say which sixths of the modulation serve attention and
-    feed-forward; the two families order them differently.
+    `head` is the width of an attention head, within which values can be rotated; 0 lets nobody
+    rotate them. `scale_parts` and `shift_parts` say which sixths of
+    the modulation serve attention and feed-forward; the two families order them differently.
     """
     ada = f"{block}.ada"
     return [
@@ -166,6 +180,8 @@ def block_folds(
             (f"{block}.attn.proj",),
             AFFINE | {Absorb.ROTATION},
             value_push(f"{block}.attn.qkv"),
+            value_turn(f"{block}.attn.qkv"),
+            head,
         ),
         Fold(
             f"{block}.norm2",
@@ -177,12 +193,15 @@ def block_folds(
     ]
 
 
-def block_sites(block: str) -> list[Site]:
-    """The five linears of a transformer block with AdaLN, in execution order."""
+def block_sites(block: str, *, runs: tuple[int, ...] = ()) -> list[Site]:
+    """The five linears of a transformer block with AdaLN, in execution order.
+
+    `runs` are those of the residual outputs, proj and fc2; behind AdaLN each position stands alone.
+    """
     return [
         Site(f"{block}.ada", Role.ADA, tokens=False),
         Site(f"{block}.attn.qkv", Role.QKV),
-        Site(f"{block}.attn.proj", Role.PROJ),
+        Site(f"{block}.attn.proj", Role.PROJ, runs=runs),
         Site(f"{block}.mlp.fc1", Role.FC1),
-        Site(f"{block}.mlp.fc2", Role.FC2),
+        Site(f"{block}.mlp.fc2", Role.FC2, runs=runs),
     ]

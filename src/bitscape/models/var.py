@@ -255,8 +255,12 @@ class VARAdapter:
         sites = [Site("shared_ada", Role.ADA, tokens=False)] if shared else []
         for i in range(self.config.depth):
             # A block with a shared modulation has no AdaLN of its own, the first of these sites.
-            sites += block_sites(f"blocks.{i}")[1 if shared else 0 :]
-        return [*sites, Site("head_ada", Role.ADA, tokens=False), Site("head", Role.HEAD)]
+            sites += block_sites(f"blocks.{i}", runs=(0, 1))[1 if shared else 0 :]
+        return [
+            *sites,
+            Site("head_ada", Role.ADA, tokens=False),
+            Site("head", Role.HEAD, runs=(0,)),
+        ]
 
     def folds(self, network: nn.Module) -> list[Fold]:
         """AdaLN into qkv, fc1 and head; values into proj; GELU into fc2 takes nothing.
@@ -264,10 +268,10 @@ class VARAdapter:
         A shared modulation takes a shift alone, into each block's offset: its rows serve every
         block, so that none can scale them.
         """
-        folds = []
+        folds, head = [], self.config.embed_dim // self.config.num_heads
         for i in range(self.config.depth):
             n1, values, n2, gelu = block_folds(
-                f"blocks.{i}", scale_parts=(2, 3), shift_parts=(4, 5)
+                f"blocks.{i}", head=head, scale_parts=(2, 3), shift_parts=(4, 5)
             )
             if self.config.shared_aln:
                 n1 = replace(n1, takes=SHIFT, push=offset_push(f"blocks.{i}.offset", 4))

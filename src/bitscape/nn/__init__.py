@@ -9,6 +9,7 @@ from bitscape.nn.hadamard import (
     hadamard_matrix,
     hadamard_transform,
     inverse_hadamard_transform,
+    largest_order,
 )
 from bitscape.nn.insert import Quantized, insert, quantized_sites
 from bitscape.nn.linear import QuantLinear
@@ -29,5 +30,6 @@ __all__ = [
     "insert",
     "inverse_hadamard_transform",
     "keep_dtype",
+    "largest_order",
     "quantized_sites",
 ]

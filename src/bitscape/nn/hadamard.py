@@ -35,6 +35,14 @@ def inverse_hadamard_transform(
     return _apply(x, order, transpose=True)
 
 
+def largest_order(width: int) -> int:
+    """The largest order that divides `width` and has a Hadamard matrix built in: at least 1."""
+    for order in range(width, 1, -1):
+        if width % order == 0 and _is_known(order):
+            return order
+    return 1
+
+
 def check_order(order: int, width: int) -> None:
     """ValueError unless a Hadamard matrix of `order` is known and it divides `width`."""
     _factors(order)
@@ -76,6 +84,14 @@ def _factors(order: int) -> tuple[int, ...]:
         f"no Hadamard matrix of order {order} is built in: use a power of two, "
         f"such as {power}, or a power of two times 12, 20, 28, 36, 44 or 60"
     )
+
+
+def _is_known(order: int) -> bool:
+    try:
+        _factors(order)
+    except ValueError:
+        return False
+    return True
 
 
 def _sylvester(order: int) -> tuple[int, ...]:

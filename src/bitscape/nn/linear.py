@@ -168,6 +168,18 @@ class QuantLinear(nn.Module):
         """
         self.scale, self.shift = keep_after_fold(self.scale, self.shift, absorbed)
 
+    def drop_rotation(self) -> None:
+        """Forget the rotation, the last part of the prologue, once the producer of x performs it.
+
+        Like `drop_prologue` not exact by itself; RuntimeError while an affine part remains.
+        """
+        if self.scale is not None or self.shift is not None:
+            raise RuntimeError(
+                f"{self.site.name} still scales or shifts its input, which comes before the "
+                "rotation: fold that first"
+            )
+        self.rotation, self.signs = 0, None
+
     def set_codes(
         self, codes: UInt8[Tensor, "out codes"], grid: Grid | Centroids, scheme: TensorScheme
     ) -> None:

@@ -1,22 +1,43 @@
 """Passes: steps from model to model over the fields of the normal form, one idea a file."""
 
 from bitscape.passes.base import Context, Field, Pass, Progress, check_order, run, silent
-from bitscape.passes.quantize_activations import QuantizeActivations
+from bitscape.passes.fold_view import FoldView
+from bitscape.passes.folding import apply_transform
+from bitscape.passes.gain import FaithfulGain, Gain
+from bitscape.passes.quantize_activations import Index, QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
 from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
+from bitscape.passes.rules import GRID, Dilate, MeanSmooth, Rotate, Rule, Smooth
+from bitscape.passes.transform import Transform
+from bitscape.passes.transform_inputs import BEHIND_NORMS, EVERYWHERE, TransformInputs
 
 __all__ = [
+    "BEHIND_NORMS",
+    "EVERYWHERE",
+    "GRID",
     "Context",
+    "Dilate",
+    "FaithfulGain",
     "Field",
+    "FoldView",
+    "Gain",
     "Greedy",
+    "Index",
+    "MeanSmooth",
     "Nearest",
     "Pass",
     "Progress",
     "QuantizeActivations",
     "QuantizeWeights",
+    "Rotate",
     "Rounded",
     "Rounder",
+    "Rule",
+    "Smooth",
+    "Transform",
+    "TransformInputs",
     "Vectors",
+    "apply_transform",
     "check_order",
     "check_weights",
     "run",

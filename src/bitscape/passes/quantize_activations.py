@@ -1,5 +1,6 @@
 """Activation quantizers: dynamic ones need nothing, static ones a range for all steps or each."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -15,21 +16,24 @@ from bitscape.passes.rounders import range_rule
 from bitscape.quantizers import Grid
 from bitscape.structure import Pipeline, Site, net_of
 
+Index = Literal["none", "step", "run"]
+
 
 @dataclass(frozen=True)
 class QuantizeActivations:
     """Quantize the input of every site whose scheme asks for it.
 
     Static ranges are fitted by the rule called `range` on the inputs of the network as it stands.
-    `index` "step" gives each position of the trajectory a range of its own; a position that was
-    never recorded takes that of the nearest one that was.
+    `index` "step" gives each position of the trajectory a range of its own, "run" each run of
+    positions that the site declares; a position that was never recorded takes that of the nearest
+    one that was.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"activation"})
     writes: ClassVar[frozenset[Field]] = frozenset({"activation"})
 
     range: str = "minmax"
-    index: Literal["none", "step"] = "none"
+    index: Index = "none"
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether any activation has a static range."""
@@ -51,7 +55,7 @@ class QuantizeActivations:
                 assert isinstance(layer, QuantLinear | QuantConv2d)
                 quantizer = layer.quantize_activation(scheme)
                 if site.name in samples:
-                    self._fill(quantizer, samples[site.name], pipeline, site)
+                    self.fill(quantizer, samples[site.name], pipeline, site)
             context.site_report(site.name)["activation"] = str(scheme)
             context.progress("quantizing activations", done, len(wanted))
 
@@ -67,28 +71,32 @@ class QuantizeActivations:
         calls = context.calibrated("a static activation range").calls
         return observe(pipeline, calls, static, StepSamples)
 
-    def _fill(
+    def fill(
         self,
         quantizer: ActivationQuantizer,
         samples: StepSamples,
         pipeline: Pipeline,
         site: Site,
     ) -> None:
-        # A vector that conditions all positions of a sequence at once has no row for each.
-        shared = not site.tokens and pipeline.adapter.style == "autoregressive"
+        """Set the static ranges of one site from what was seen of its input."""
         seen = samples.positions()
-        rows = [seen] if shared or self.index == "none" else [[position] for position in seen]
+        row_of = position_rows(seen, site, pipeline, self.index)
+        members = [
+            [position for position, row in zip(seen, row_of, strict=True) if row == wanted]
+            for wanted in range(max(row_of) + 1)
+        ]
         try:
-            grids = [self._row(samples.row(row), quantizer.scheme) for row in rows]
+            grids = [self._row(samples.row(row), quantizer.scheme) for row in members]
         except ValueError as error:
             raise ValueError(f"the input of {site.name}: {error}") from error
         zeros = [grid.zero for grid in grids if grid.zero is not None]
         steps = pipeline.adapter.steps[net_of(site.name, pipeline.clocks)]
         device = next(pipeline.network.parameters()).device
+        everywhere = torch.tensor(row_of)[nearest(seen, steps)]
         quantizer.set_table(
             torch.stack([grid.scale for grid in grids]).to(device),
             torch.stack(zeros).to(device) if zeros else None,
-            nearest(seen, steps).to(device) if len(rows) > 1 else None,
+            everywhere.to(device) if len(members) > 1 else None,
         )
 
     def _row(self, splits: Sequence[Tensor], scheme: TensorScheme) -> Grid:
@@ -98,6 +106,19 @@ class QuantizeActivations:
         zeros = [grid.zero.flatten() for grid in grids if grid.zero is not None]
         scale = torch.cat([grid.scale.flatten() for grid in grids])
         return Grid(scale, torch.cat(zeros) if zeros else None)
+
+
+def position_rows(seen: Sequence[int], site: Site, pipeline: Pipeline, index: Index) -> list[int]:
+    """The table row of each position that was `seen`, rows counted from 0 in ascending order."""
+    # A vector that conditions all positions of a sequence at once has no row for each.
+    shared = not site.tokens and pipeline.adapter.style == "autoregressive"
+    if shared or index == "none":
+        return [0] * len(seen)
+    if index == "step" or not site.runs:
+        return list(range(len(seen)))
+    runs = [bisect_right(site.runs, position) for position in seen]
+    numbers = {run: row for row, run in enumerate(dict.fromkeys(runs))}
+    return [numbers[run] for run in runs]
 
 
 def nearest(seen: Sequence[int], steps: int) -> Tensor:

@@ -1,5 +1,6 @@
 """The bundled recipes: every method at the schemes it declares, called `<method>-<scheme>`."""
 
+import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,7 +23,7 @@ def bundled() -> dict[str, Recipe]:
             name=recipe_name(method, scheme),
             method=method,
             scheme=scheme,
-            options=_options(scheme),
+            options=_options(method, scheme),
             families=tuple(FAMILIES),
             description=f"{found.summary} {scheme} at every linear layer.",
         )
@@ -32,9 +33,10 @@ def bundled() -> dict[str, Recipe]:
     return {recipe.name: recipe for recipe in recipes}
 
 
-def _options(scheme: str) -> dict[str, Any]:
+def _options(method: str, scheme: str) -> dict[str, Any]:
     # A range for each step costs nothing at run time: the step is known before the call.
-    return {"activation_index": "step"} if scheme.endswith(",static") else {}
+    indexed = "activation_index" in inspect.signature(METHODS[method]).parameters
+    return {"activation_index": "step"} if indexed and scheme.endswith(",static") else {}
 
 
 RECIPES: Mapping[str, Recipe] = bundled()

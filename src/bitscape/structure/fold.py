@@ -17,6 +17,8 @@ class Absorb(StrEnum):
 
 
 Push = Callable[[nn.Module, Float[Tensor, " channel"], Float[Tensor, " channel"]], None]
+Linear = Callable[[Float[Tensor, "*lead channel"]], Float[Tensor, "*lead channel"]]
+Turn = Callable[[nn.Module, Linear], None]
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,14 @@ class Fold:
     instead of x, exactly in real arithmetic. It may be called with a shift only when `takes`
     holds SHIFT (pass zeros otherwise), with a scale other than one only when it holds SCALE.
     An empty `takes` still names the sites that must share one prologue.
+
+    Where `takes` holds ROTATION, `turn(network, rotate)` edits the producer to emit rotate(x) for a
+    linear `rotate` that mixes no channels of different runs of `run` (the width of a head).
     """
 
     name: str
     consumers: tuple[str, ...]
     takes: frozenset[Absorb]
     push: Push
+    turn: Turn | None = None
+    run: int = 0

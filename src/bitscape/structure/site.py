@@ -33,7 +33,9 @@ class Site:
     token axis, (batch, token, channel), or is one vector a sample, (batch, channel): a conditioning
     vector has no position, so a step table of such a site has no row per token. `splits` are the
     widths of a concatenated input (U-Net skips), each with an activation range of its own; empty
-    means one undivided input.
+    means one undivided input. `runs` are the first positions of the runs within which inputs are
+    distributed alike, such as (0, 1): a first token apart from the rest; empty means that each
+    position stands alone.
     """
 
     name: str
@@ -41,3 +43,4 @@ class Site:
     kind: Kind = Kind.LINEAR
     tokens: bool = True
     splits: tuple[int, ...] = ()
+    runs: tuple[int, ...] = ()

@@ -1,0 +1,45 @@
+"""Weight dilation: scale channels up as far as no output channel's weight range grows.
+
+Liu et al., "DilateQuant", arXiv:2409.14307, eq. 10 to 12. Printed literally, the rule divides by
+zero for every weight that is not negative; each weight is meant to be compared with the end of its
+row's range that has its own sign.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Channels = Float[Tensor, " channel"]
+
+# A nearly dead column could be dilated without end, and its activations would vanish.
+LARGEST = 16.0
+
+
+def dilation_scale(weights: Sequence[Float[Tensor, "_ channel"]]) -> Channels:
+    """s_k = min over weights w of column k of (the end of w's row on w's side) / w, at least 1.
+
+    After W diag(s) every row has the extremes it had; s is 1 for the columns that hold one.
+    """
+    return torch.stack([_one(W) for W in weights]).amin(dim=0).clamp(1.0, LARGEST)
+
+
+def balanced_dilation_scale(full: Channels, x_max: Channels, A: Channels, B: Channels) -> Channels:
+    """The least error between no dilation and `full` dilation, without losing the smaller range.
+
+    With A_k and B_k the errors of rounding the inputs and the weights of channel k behind full
+    dilation, a scale s gives E_k(s) = A_k (s / full)^2 + B_k (full / s)^2, least at
+    s = full (B_k / A_k)^(1/4). `x_max` is max |x_k|; s never lets a channel reach further than the
+    widest one does after full dilation. Not in the paper: full dilation raises the activations'
+    share of the error where their range does not shrink.
+    """
+    reach = (x_max / full).max().clamp(min=torch.finfo(torch.float32).tiny)
+    live = (A > 0) & (B > 0)
+    ratio = (B / A.where(live, torch.ones_like(A))).pow(0.25).where(live, torch.ones_like(A))
+    return torch.maximum(x_max / reach, full * ratio).clamp(min=1.0).minimum(full)
+
+
+def _one(W: Tensor) -> Tensor:
+    most = torch.where(W > 0, W.amax(dim=1, keepdim=True), W.amin(dim=1, keepdim=True))
+    return torch.where(W == 0, torch.inf, most / W).amin(dim=0)

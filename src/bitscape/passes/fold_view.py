@@ -1,0 +1,116 @@
+"""A fold as rules see it: its input, its consumers' weights, and how both will be rounded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from bitscape.algorithms import error_shares, output_error
+from bitscape.calibration import Rows
+from bitscape.formats import SiteScheme, TensorScheme
+from bitscape.passes.transform import Transform
+from bitscape.quantizers import (
+    RangeRule,
+    dequantize_weight,
+    fake_quantize,
+    fake_quantize_dynamic,
+    quantize_weight,
+    weight_grid,
+)
+
+
+@dataclass(frozen=True)
+class FoldView:
+    """Sampled rows of x, the weights W of every consumer and their schemes.
+
+    `row_of` is the row of the static table that each sampled row of x will use. `run` is the run of
+    channels that a rotation may not cross, 0 for none; `seed` draws its signs. Positions before
+    `sinks` are those of leading tokens that are unlike all others.
+    """
+
+    rows: Rows
+    weights: Sequence[Float[Tensor, "_ channel"]]
+    schemes: Sequence[SiteScheme]
+    row_of: Int64[Tensor, " row"]
+    weight_range: RangeRule
+    activation_range: RangeRule
+    run: int = 0
+    seed: int = 0
+    sinks: int = 0
+
+    @property
+    def width(self) -> int:
+        """The number of input channels."""
+        return self.rows.X.shape[1]
+
+    @cached_property
+    def plain(self) -> float:
+        """The squared output of full precision, to which errors are relative."""
+        weights = self.rows.weights
+        power = [torch.dot((self.rows.X @ W.T).square().sum(dim=1), weights) for W in self.weights]
+        return max(float(sum(power)), torch.finfo(torch.float32).tiny)
+
+    def error(self, transform: Transform) -> float:
+        """The relative squared error of the consumers' outputs, rounded behind `transform`."""
+        U = transform.inputs(self.rows.X)
+        U_hat = self.rounded_inputs(U)
+        total = 0.0
+        for turned, W_hat in self.rounded_weights(transform):
+            total += output_error(U, U_hat, turned, W_hat, self.rows.weights)
+        return total / self.plain
+
+    def shares(self, transform: Transform) -> tuple[Tensor, Tensor]:
+        """The shares A and B of each channel in the error behind `transform`, over all consumers.
+
+        The rounding of the inputs is that of their own groups, not of one reference channel.
+        """
+        U, root = transform.inputs(self.rows.X), self.rows.weights.sqrt()[:, None]
+        U_hat = self.rounded_inputs(U)
+        rounded = self.rounded_weights(transform)
+        pairs = [error_shares(U * root, U_hat * root, W, W_hat) for W, W_hat in rounded]
+        A, B = (torch.stack(parts).sum(dim=0) for parts in zip(*pairs, strict=True))
+        return A, B
+
+    @property
+    def activation(self) -> TensorScheme | None:
+        """The scheme of x; consumers of one input round it in one way."""
+        return self.schemes[0].activation
+
+    def rounded_inputs(self, U: Float[Tensor, "row channel"]) -> Float[Tensor, "row channel"]:
+        """`U` as the activation quantizer gives it, static ranges being those of these rows."""
+        scheme = self.activation
+        if scheme is None:
+            return U
+        if scheme.dynamic:
+            return fake_quantize_dynamic(U, scheme)
+        result = U.clone()
+        for row in self.row_of.unique().tolist():
+            mine = self.row_of == row
+            result[mine] = _static(U[mine], scheme, self.activation_range)
+        return result
+
+    def rounded_weights(self, transform: Transform) -> list[tuple[Tensor, Tensor]]:
+        """Each consumer's weight behind `transform`, and the same rounded to nearest."""
+        turned = [transform.weight(W) for W in self.weights]
+        return [
+            (W, nearest_weight(W, scheme.weight, self.weight_range))
+            for W, scheme in zip(turned, self.schemes, strict=True)
+        ]
+
+
+def nearest_weight(
+    W: Float[Tensor, "out channel"], scheme: TensorScheme | None, rule: RangeRule
+) -> Float[Tensor, "out channel"]:
+    """`W` rounded to nearest by `scheme`; unchanged without one."""
+    if scheme is None:
+        return W
+    grid = weight_grid(W, scheme, rule)
+    return dequantize_weight(quantize_weight(W, grid, scheme), grid, scheme)
+
+
+def _static(U: Tensor, scheme: TensorScheme, rule: RangeRule) -> Tensor:
+    grid = rule(U.reshape(1, 1, -1), scheme.format, scheme.symmetric)
+    return fake_quantize(U[None], grid, scheme.format)[0]

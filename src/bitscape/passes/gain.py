@@ -1,0 +1,122 @@
+"""Gain-projected scaling as rules: as PTQ4ARVG's code computes it, and improved."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from bitscape.algorithms import (
+    error_shares,
+    gps_gain_factors,
+    predicted_error,
+    within_validity,
+)
+from bitscape.passes.fold_view import FoldView
+from bitscape.passes.rules import smoothed
+from bitscape.passes.transform import Transform
+from bitscape.quantizers import RangeRule, fake_quantize
+
+
+@dataclass(frozen=True)
+class FaithfulGain:
+    """SmoothQuant's scale, the symmetrising shift, then the gains against the widest channel.
+
+    All on the tokens after the sinks. Activations are rounded for the gains with the grid of the
+    widest channel, which stands for that of the tensor. `gain` False leaves the gains out.
+    """
+
+    alpha: float = 0.5
+    gain: bool = True
+
+    def __call__(self, fold: FoldView) -> Iterator[Transform]:
+        """The one candidate."""
+        seen = replace(fold, rows=fold.rows.after(fold.sinks))
+        smooth = smoothed(seen, self.alpha)
+        scale = smooth.scale
+        assert scale is not None
+        ones = torch.ones_like(scale)
+        low, high = channel_limits(smooth.inputs(seen.rows.X), fold)
+        shifted = smooth.then(f"{smooth.label} + shift", ones, (low + high) / 2)
+        if not self.gain or fold.activation is None:
+            yield shifted
+            return
+        U = shifted.inputs(seen.rows.X)
+        A, B, widest = self._shares(U, shifted, seen)
+        t = gps_gain_factors(A, B, widest)
+        yield replace(
+            shifted.then(f"{shifted.label} + gps", t),
+            predicted=(predicted_error(A, B, ones), predicted_error(A, B, t)),
+        )
+
+    def _shares(self, U: Tensor, before: Transform, fold: FoldView) -> tuple[Tensor, Tensor, int]:
+        scheme = fold.activation
+        assert scheme is not None
+        spans = U.amax(dim=0) - U.amin(dim=0)
+        widest = int(spans.argmax())
+        column = U[:, widest].reshape(1, 1, -1)
+        grid = fold.activation_range(column, scheme.format, scheme.symmetric)
+        U_hat = fake_quantize(U[None], grid, scheme.format)[0]
+        root = fold.rows.weights.sqrt()[:, None]
+        rounded = fold.rounded_weights(before)
+        pairs = [error_shares(U * root, U_hat * root, W, W_hat) for W, W_hat in rounded]
+        A, B = (torch.stack(parts).sum(dim=0) for parts in zip(*pairs, strict=True))
+        return A, B, widest
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Gains by the rounding that each token group really gets, from several starts.
+
+    For each alpha, with and without the shift: the start itself, then `rounds` times the gains
+    inside their range of validity, raised to each of `damping`. The true error is to choose.
+    """
+
+    alphas: tuple[float | None, ...] = (None, 0.25, 0.5, 0.75)
+    damping: tuple[float, ...] = (0.5, 1.0)
+    rounds: int = 2
+    shift: bool = True
+
+    def __call__(self, fold: FoldView) -> Iterator[Transform]:
+        """The candidates, each with the error that the model of the gains predicts."""
+        for alpha in self.alphas:
+            ones = torch.ones(fold.width, device=fold.rows.X.device)
+            start = Transform("none", ones) if alpha is None else smoothed(fold, alpha)
+            yield start
+            starts = [start]
+            if self.shift:
+                low, high = channel_limits(start.inputs(fold.rows.X), fold)
+                starts.append(start.then(f"{start.label} + shift", ones, (low + high) / 2))
+                yield starts[1]
+            for before in starts:
+                yield from self._projected(before, fold)
+
+    def _projected(self, before: Transform, fold: FoldView) -> Iterator[Transform]:
+        if fold.activation is None:
+            return
+        label = before.label
+        for turn in range(1, self.rounds + 1):
+            A, B = fold.shares(before)
+            U = before.inputs(fold.rows.X)
+            spans = U.amax(dim=0) - U.amin(dim=0)
+            full = within_validity(gps_gain_factors(A, B, int(spans.argmax())), spans)
+            for power in self.damping:
+                t = full.pow(power)
+                candidate = before.then(f"{label} + gps^{power:g} round {turn}", t)
+                errors = (predicted_error(A, B, torch.ones_like(t)), predicted_error(A, B, t))
+                scaled = (errors[0] / fold.plain, errors[1] / fold.plain)
+                yield replace(candidate, predicted=scaled)
+            before = before.then(label, full)
+
+
+def channel_limits(U: Tensor, fold: FoldView) -> tuple[Tensor, Tensor]:
+    """The lower and upper limit of each channel, by the range rule of the activations."""
+    rule: RangeRule = fold.activation_range
+    scheme = fold.activation
+    if scheme is None or scheme.symmetric:
+        return U.amin(dim=0), U.amax(dim=0)
+    grid = rule(U.T[:, None].contiguous(), scheme.format, False)
+    assert grid.zero is not None
+    low = -grid.zero * grid.scale
+    high = (scheme.format.highest - grid.zero) * grid.scale
+    return low.flatten(), high.flatten()

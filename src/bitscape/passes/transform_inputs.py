@@ -1,0 +1,194 @@
+"""Changing the basis of inputs fold by fold, chosen by output error behind quantized layers."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from bitscape.calibration import Rows, RowSamples, Unit, observe, stream
+from bitscape.formats import QuantScheme
+from bitscape.nn import QuantLinear
+from bitscape.passes.base import Context, Field, chosen
+from bitscape.passes.fold_view import FoldView
+from bitscape.passes.folding import apply_transform, consumers, costs_work
+from bitscape.passes.provisional import Provisional
+from bitscape.passes.quantize_activations import QuantizeActivations, position_rows
+from bitscape.passes.rounders import range_rule
+from bitscape.passes.rules import Rule
+from bitscape.passes.transform import Transform
+from bitscape.structure import Absorb, Fold, Pipeline, Role, Site
+
+EVERYWHERE = tuple(str(role.value) for role in Role)
+"""All roles."""
+BEHIND_NORMS = ("qkv", "fc1", "head")
+"""The roles whose inputs come out of a normalisation, where the papers smooth."""
+
+
+@dataclass(frozen=True)
+class TransformInputs:
+    """Give each fold of `roles` one change of basis, and its producer what that can take over.
+
+    `accept` "first" takes the first candidate of the first rule as it comes; "best" the one of all
+    rules, or none, with the least error of the outputs at the scheme's own bits. What no producer
+    absorbs stays in the prologue if `online`, and has to save the share `toll` of the error there;
+    else such folds and candidates are left alone. With `sequential` the blocks before are rounded,
+    to nearest, while a block is looked at; `activations` says how static ranges will be found.
+    `rows` inputs a fold are looked at.
+    """
+
+    before: ClassVar[frozenset[Field]] = frozenset(
+        {"scale", "shift", "rotation", "lowrank", "delta", "codes", "activation"}
+    )
+    writes: ClassVar[frozenset[Field]] = frozenset({"scale", "shift", "rotation"})
+
+    rules: tuple[Rule, ...]
+    activations: QuantizeActivations
+    accept: Literal["first", "best"] = "best"
+    roles: tuple[str, ...] = EVERYWHERE
+    online: bool = False
+    sequential: bool = True
+    weight_range: str = "minmax"
+    toll: float = 0.0
+    rows: int = 1024
+
+    def needs_calibration(self, scheme: QuantScheme) -> bool:
+        """Whether there is anything to quantize."""
+        sites = [scheme.default, *(site for _, site in scheme.roles)]
+        return any(site.weight is not None or site.activation is not None for site in sites)
+
+    @torch.no_grad()
+    def __call__(self, pipeline: Pipeline, context: Context) -> None:
+        """Edit prologues, weights and producers."""
+        calls = context.calibrated("a change of basis").calls
+        work = _Work(self, pipeline, context)
+        blocks = pipeline.adapter.blocks(pipeline.network)
+        try:
+            for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
+                work.block(unit)
+            left = list(work.todo.values())
+            found = observe(pipeline, calls, [work.read_by(fold) for fold in left], work.sample)
+            for fold in left:
+                work.finish(fold, found[work.read_by(fold).name].rows())
+        finally:
+            work.provisional.restore()
+
+
+class _Work:
+    """One run of the pass: which folds are left, and which layers are rounded for now."""
+
+    def __init__(self, step: TransformInputs, pipeline: Pipeline, context: Context) -> None:
+        self.step, self.pipeline, self.context = step, pipeline, context
+        pairs = chosen(pipeline, context)
+        self.sites = {site.name: site for site, _ in pairs}
+        self.schemes = {site.name: scheme for site, scheme in pairs}
+        folds = pipeline.adapter.folds(pipeline.network)
+        self.todo = {fold.name: fold for fold in folds if self.wanted(fold)}
+        self.total = len(self.todo)
+        weight_range = range_rule(step.weight_range)
+        self.provisional = Provisional(pipeline, self.schemes, weight_range, step.activations)
+
+    def wanted(self, fold: Fold) -> bool:
+        """Whether the pass may touch `fold`: its sites are linear and of the roles it is for."""
+        if not all(name in self.sites for name in fold.consumers):
+            return False
+        layers = [self.pipeline.network.get_submodule(name) for name in fold.consumers]
+        roles = {self.sites[name].role.value for name in fold.consumers}
+        free = Absorb.SCALE in fold.takes or fold.turn is not None
+        linear = all(isinstance(layer, QuantLinear) for layer in layers)
+        return linear and roles <= set(self.step.roles) and (free or self.step.online)
+
+    def read_by(self, fold: Fold) -> Site:
+        """The site whose input is looked at: all consumers read the same."""
+        return self.sites[fold.consumers[0]]
+
+    def sample(self, site: Site) -> RowSamples:
+        """An empty sample of a site's input."""
+        return RowSamples(site, self.step.rows)
+
+    def block(self, unit: Unit) -> None:
+        """Change the folds of one block, then round the block for those that follow."""
+        inside = [fold for fold in self.todo.values() if _inside(fold.consumers[0], unit)]
+        sites = [self.read_by(fold) for fold in inside]
+        samples = {site.name: self.sample(site) for site in sites}
+        unit.observe(samples)
+        for fold, site in zip(inside, sites, strict=True):
+            self.finish(fold, samples[site.name].rows())
+        if self.step.sequential:
+            self.provisional.round([s for n, s in self.sites.items() if _inside(n, unit)], unit)
+
+    def finish(self, fold: Fold, rows: Rows) -> None:
+        """Choose the change of basis of one fold and make it."""
+        transform, entry = self.choose(fold, self.view(fold, rows))
+        apply_transform(self.pipeline.network, fold, transform)
+        for name in fold.consumers:
+            self.context.site_report(name)["transform"] = entry
+        del self.todo[fold.name]
+        self.context.progress("changing bases", self.total - len(self.todo), self.total)
+
+    def view(self, fold: Fold, rows: Rows) -> FoldView:
+        """The fold as the rules see it."""
+        layers = consumers(self.pipeline.network, fold)
+        site = self.read_by(fold)
+        index = self.step.activations.index
+        groups = position_rows(rows.seen.tolist(), site, self.pipeline, index)
+        row_of = torch.tensor(groups, device=rows.X.device)
+        return FoldView(
+            rows=rows,
+            weights=[w.detach().float() for layer in layers if (w := layer.weight) is not None],
+            schemes=[self.schemes[name] for name in fold.consumers],
+            row_of=row_of[torch.searchsorted(rows.seen, rows.positions)],
+            weight_range=range_rule(self.step.weight_range),
+            activation_range=range_rule(self.step.activations.range),
+            run=0 if fold.turn is None else fold.run,
+            seed=self.context.seed,
+            sinks=sinks(site, self.pipeline),
+        )
+
+    def choose(self, fold: Fold, view: FoldView) -> tuple[Transform, dict[str, Any]]:
+        """The change of basis of one fold, and its entry in the report."""
+        best, tried = Transform(), 1
+        before = least = view.error(best)
+        candidates = (candidate for rule in self.step.rules for candidate in rule(view))
+        if self.step.accept == "first":
+            best = next(candidates, best)
+            return best, _entry(best, before, view.error(best), tried)
+        for candidate in self._permitted(candidates, fold):
+            tried += 1
+            error = view.error(candidate)
+            dearer = costs_work(fold, candidate) and not costs_work(fold, best)
+            if error < least * (1 - self.step.toll * dearer):
+                best, least = candidate, error
+        return best, _entry(best, before, least, tried)
+
+    def _permitted(self, candidates: Iterator[Transform], fold: Fold) -> Iterator[Transform]:
+        """The candidates with usable scales, and without work at run time unless that is wanted."""
+        for candidate in candidates:
+            scale = candidate.scale
+            sound = scale is None or bool((scale.isfinite() & (scale > 0)).all())
+            if sound and (self.step.online or not costs_work(fold, candidate)):
+                yield candidate
+
+
+def sinks(site: Site, pipeline: Pipeline) -> int:
+    """The number of leading positions whose inputs are unlike all others."""
+    if pipeline.adapter.style == "diffusion" or not site.tokens:
+        return 0
+    return site.runs[-1] if len(site.runs) > 1 else 1
+
+
+def _entry(best: Transform, before: float, after: float, tried: int) -> dict[str, Any]:
+    entry = {
+        "choice": best.label,
+        "output_error": after,
+        "output_error_before": before,
+        "tried": tried,
+    }
+    if best.predicted is not None and all(map(math.isfinite, best.predicted)):
+        entry |= {"predicted_start": best.predicted[0], "predicted": best.predicted[1]}
+    return entry
+
+
+def _inside(name: str, unit: Unit) -> bool:
+    return name == unit.block.name or name.startswith(f"{unit.block.name}.")

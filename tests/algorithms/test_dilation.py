@@ -1,0 +1,45 @@
+"""Weight dilation: rows keep their ranges, and the balanced form never loses the smaller reach."""
+
+import torch
+
+from bitscape.algorithms import balanced_dilation_scale, dilation_scale
+from bitscape.algorithms.dilation import LARGEST
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_worked_examples() -> None:
+    free = torch.tensor([[0.8, -0.2, 0.1, 0.3], [-0.8, 0.2, 0.2, -0.4], [0.9, 0.3, -0.6, 0.15]])
+    torch.testing.assert_close(dilation_scale([free]), torch.tensor([1.0, 1.0, 1.0, 2.0]))
+    full = torch.tensor([[0.5, -0.2, 0.1, 0.3], [-0.4, 0.1, 0.2, -0.8], [0.25, 0.3, -0.6, 0.15]])
+    torch.testing.assert_close(dilation_scale([full]), torch.ones(4))
+
+
+def test_row_ranges_stay_and_scales_are_at_least_one() -> None:
+    weights = [drawn(6, 32, seed=s) * drawn(32, seed=9).exp() for s in (0, 1)]
+    s = dilation_scale(weights)
+    assert (s >= 1).all()
+    assert (s > 1).any()
+    for W in weights:
+        torch.testing.assert_close((W * s).amax(dim=1), W.amax(dim=1))
+        torch.testing.assert_close((W * s).amin(dim=1), W.amin(dim=1))
+
+
+def test_dead_column_is_bounded() -> None:
+    W = drawn(4, 8)
+    W[:, 2] = 0.0
+    assert dilation_scale([W])[2] == LARGEST
+    assert dilation_scale([W]).isfinite().all()
+
+
+def test_balanced_lies_between_none_and_full_and_keeps_the_reach() -> None:
+    W, x_max = drawn(6, 32) * drawn(32, seed=9).exp(), drawn(32, seed=2).abs()
+    full = dilation_scale([W])
+    A, B = drawn(32, seed=3).exp(), drawn(32, seed=4).exp()
+    s = balanced_dilation_scale(full, x_max, A, B)
+    assert ((s >= 1) & (s <= full)).all()
+    reach = (x_max / full).max()
+    assert float((x_max / s).max()) <= float(reach) * (1 + 1e-6)
+    assert torch.equal(balanced_dilation_scale(full, x_max, A * 0, B), full)

@@ -1,0 +1,188 @@
+"""Changes of basis: exact in every family, folded where a producer absorbs them, taken back."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bitscape.nn import QuantLinear, insert, quantized_sites
+from bitscape.passes import (
+    Context,
+    Dilate,
+    FaithfulGain,
+    Gain,
+    MeanSmooth,
+    QuantizeActivations,
+    Rotate,
+    Rule,
+    Smooth,
+    Transform,
+    TransformInputs,
+    apply_transform,
+    run,
+)
+from bitscape.structure import Absorb, Pipeline, invoke
+
+Make = Callable[..., Context]
+RULES: dict[str, Rule] = {
+    "smooth": Smooth(),
+    "awq": MeanSmooth((0.5,)),
+    "rotate": Rotate(),
+    "balance and rotate": Rotate((0.5,)),
+    "dilate": Dilate(balanced=False),
+    "balanced dilation": Dilate(),
+    "faithful gain": FaithfulGain(),
+    "gain": Gain(alphas=(0.5,)),
+}
+
+
+def first(rule: Rule, **options: object) -> TransformInputs:
+    return TransformInputs((rule,), QuantizeActivations(index="run"), accept="first", **options)
+
+
+def outputs(pipeline: Pipeline, context: Context) -> list[torch.Tensor]:
+    assert context.calibration is not None
+    with torch.no_grad():
+        calls = context.calibration.calls
+        return [invoke(pipeline.network, pipeline.clocks, call) for call in calls]
+
+
+def linears(pipeline: Pipeline) -> list[QuantLinear]:
+    sites = quantized_sites(pipeline.network).values()
+    return [layer for layer in sites if isinstance(layer, QuantLinear)]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_function_stays_what_it_was(rule: str, pipeline: Pipeline, context: Make) -> None:
+    told = context("W4A4" if "rotate" in rule else "W4A8,static")
+    before = outputs(pipeline, told)
+    weights = [layer.weight.clone() for layer in _inserted(pipeline)]
+    run([first(RULES[rule], online=True, sequential=False)], pipeline, told)
+    changed = [
+        not torch.equal(a, b.weight) for a, b in zip(weights, linears(pipeline), strict=True)
+    ]
+    assert any(changed)
+    for got, expected in zip(outputs(pipeline, told), before, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def _inserted(pipeline: Pipeline) -> list[QuantLinear]:
+    insert(pipeline.network, pipeline.adapter.sites(pipeline.network), pipeline.clocks)
+    return linears(pipeline)
+
+
+def test_producers_take_over_all_they_can(pipeline: Pipeline, context: Make) -> None:
+    run([first(FaithfulGain(), sequential=False)], pipeline, context("W4A8,static"))
+    for fold in pipeline.adapter.folds(pipeline.network):
+        if fold.takes >= {Absorb.SCALE, Absorb.SHIFT}:
+            for name in fold.consumers:
+                layer = pipeline.network.get_submodule(name)
+                assert layer.scale is None
+                assert layer.shift is None
+    run_time = [layer for layer in linears(pipeline) if layer.scale is not None]
+    assert not run_time
+
+
+def test_values_are_rotated_offline(pipeline: Pipeline, context: Make) -> None:
+    told = context("W4A4")
+    before = outputs(pipeline, told)
+    folds = [fold for fold in pipeline.adapter.folds(pipeline.network) if fold.turn is not None]
+    _inserted(pipeline)
+    for fold in folds:
+        layers = [pipeline.network.get_submodule(name) for name in fold.consumers]
+        width = layers[0].in_features
+        signs = 1.0 - 2.0 * (torch.arange(width) % 3 == 0)
+        scale = torch.linspace(0.5, 2.0, width)
+        old = layers[0].weight.clone()
+        apply_transform(pipeline.network, fold, Transform(scale=scale, order=fold.run, signs=signs))
+        assert layers[0].rotation == 0
+        assert not torch.allclose(layers[0].weight, old)
+    for got, expected in zip(outputs(pipeline, told), before, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_rounding_for_the_time_being_is_taken_back(pipeline: Pipeline, context: Make) -> None:
+    run([TransformInputs((Smooth(),), QuantizeActivations())], pipeline, context("W4A8,static"))
+    assert all(layer.delta is None and layer.activation is None for layer in linears(pipeline))
+
+
+def test_the_best_is_never_worse_than_nothing_and_is_reported(
+    pipeline: Pipeline, context: Make
+) -> None:
+    told = context("W4A4")
+    rules = (Smooth((0.25, 0.75)), Rotate(), Dilate(), Gain(alphas=(0.5,), rounds=1))
+    run([TransformInputs(rules, QuantizeActivations(), online=True)], pipeline, told)
+    entries = [e["transform"] for e in told.report["sites"].values() if "transform" in e]
+    assert entries
+    for entry in entries:
+        assert entry["output_error"] <= entry["output_error_before"]
+        assert entry["tried"] > 4
+    assert any(entry["choice"] != "none" for entry in entries)
+
+
+def test_nothing_is_left_for_run_time_unless_wanted(pipeline: Pipeline, context: Make) -> None:
+    rules = (Smooth((0.75,)), Rotate())
+    run(
+        [TransformInputs(rules, QuantizeActivations(), sequential=False)], pipeline, context("W4A4")
+    )
+    for layer in linears(pipeline):
+        assert layer.scale is None
+        assert layer.shift is None
+        assert layer.rotation == 0
+
+
+def test_gauge_is_free(pipeline: Pipeline, context: Make) -> None:
+    told = context("W4A8,static")
+    fold = next(f for f in pipeline.adapter.folds(pipeline.network) if Absorb.SCALE in f.takes)
+    views = []
+    step = first(Smooth())
+
+    class Watch:
+        def __call__(self, view):  # type: ignore[no-untyped-def]
+            views.append(view)
+            yield Transform()
+
+    run([TransformInputs((Watch(),), step.activations)], pipeline, told)
+    view = views[0]
+    width = view.width
+    scale = torch.linspace(0.5, 2.0, width)
+    once, twice = (view.error(Transform("s", scale * c)) for c in (1.0, 4.0))
+    assert twice == pytest.approx(once, rel=1e-4)
+    assert fold.consumers
+
+
+def test_gain_without_gain_is_smoothquant(pipeline: Pipeline, context: Make) -> None:
+    """t = 1 and no shift leave SmoothQuant's scale."""
+    told = context("W4A8,static")
+
+    class Check:
+        def __call__(self, view):  # type: ignore[no-untyped-def]
+            [smooth] = Smooth((0.5,))(view)
+            start = next(iter(Gain(alphas=(0.5,), shift=False)(view)))
+            assert torch.equal(start.scale, smooth.scale)
+            assert start.shift is None
+            ones = torch.ones(view.width)
+            again = smooth.then("again", ones)
+            assert torch.equal(again.scale, smooth.scale)
+            yield smooth
+
+    run([first(Check(), sequential=False)], pipeline, told)
+
+
+def test_dead_channels_stay_finite(pipeline: Pipeline, context: Make) -> None:
+    told = context("W4A8,static")
+
+    class Kill:
+        def __call__(self, view):  # type: ignore[no-untyped-def]
+            view.rows.X[:, 0] = 0.0
+            view.rows.low[:, 0] = view.rows.high[:, 0] = 0.0
+            for W in view.weights:
+                W[:, 1] = 0.0
+            for rule in RULES.values():
+                for candidate in rule(view):
+                    assert candidate.scale is None or candidate.scale.isfinite().all()
+                    assert candidate.scale is None or (candidate.scale > 0).all()
+                    assert candidate.shift is None or candidate.shift.isfinite().all()
+            yield Transform()
+
+    run([first(Kill(), sequential=False)], pipeline, told)
