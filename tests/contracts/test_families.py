@@ -71,6 +71,29 @@ def test_folding_leaves_the_output_unchanged(family: str) -> None:
 
 
 @family_names
+@torch.no_grad()
+def test_turning_within_heads_leaves_the_output_unchanged(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    network = pipeline.network.double()
+    calls = [
+        _double(call) for call in pipeline.adapter.replay(trajectory(FAMILIES[family].tiny())[0])
+    ]
+    before = [invoke(network, pipeline.clocks, call) for call in calls]
+    drawn = torch.Generator().manual_seed(0)
+    for fold in pipeline.adapter.folds(network):
+        assert (fold.turn is not None) == (Absorb.ROTATION in fold.takes)
+        if fold.turn is None:
+            continue
+        Q = torch.linalg.qr(torch.randn(fold.run, fold.run, generator=drawn, dtype=torch.float64)).Q
+        fold.turn(network, lambda x, Q=Q: (x.unflatten(-1, (-1, len(Q))) @ Q).flatten(-2))
+        for name in fold.consumers:
+            weight = network.get_submodule(name).weight
+            weight.copy_((weight.unflatten(-1, (-1, len(Q))) @ Q).flatten(-2))
+    got = [invoke(network, pipeline.clocks, call) for call in calls]
+    torch.testing.assert_close(got, before, rtol=1e-9, atol=1e-9)
+
+
+@family_names
 def test_the_loss_of_a_lesson_is_finite_and_one_a_sample(family: str) -> None:
     pipeline = FAMILIES[family].tiny()
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -110,5 +133,6 @@ def _fold(network: nn.Module, fold: Fold, sites: dict[str, Site], drawn: torch.G
     for name in fold.consumers:
         linear = network.get_submodule(name)
         assert sites[name].tokens
-        linear.bias += linear.weight @ shift
+        if linear.bias is not None:
+            linear.bias += linear.weight @ shift
         linear.weight *= scale

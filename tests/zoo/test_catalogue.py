@@ -17,7 +17,7 @@ def test_the_families_are_matched_in_parameters(size: str) -> None:
     assert parameters(f"dit-{size}") == pytest.approx(parameters(f"var-{size}"), rel=0.25)
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", ["var", "dit"])
 def test_sizes_grow_and_stay_below_two_million(family: str) -> None:
     counts = [parameters(f"{family}-{size}") for size in ("xs", "s", "m", "l")]
     assert all(big > 1.5 * small for small, big in zip(counts, counts[1:], strict=False))

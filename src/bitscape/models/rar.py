@@ -255,9 +255,9 @@ class RARAdapter:
 
     def folds(self, network: nn.Module) -> list[Fold]:
         """AdaLN into qkv, fc1 and head; values into proj; GELU into fc2 takes nothing."""
-        folds = []
+        folds, head = [], self.config.embed_dim // self.config.num_heads
         for i in range(self.config.depth):
-            folds += block_folds(f"blocks.{i}", scale_parts=(1, 4), shift_parts=(0, 3))
+            folds += block_folds(f"blocks.{i}", head=head, scale_parts=(1, 4), shift_parts=(0, 3))
         push = modulation_push("head_ada", "head_norm", 0, 1)
         return [*folds, Fold("head_norm", ("head",), AFFINE, push)]
 
