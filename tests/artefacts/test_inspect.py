@@ -11,11 +11,12 @@ from bitscape.models import FAMILIES
 from bitscape.nn import QuantLinear, footprint, quantized_sites
 from bitscape.structure import Pipeline
 
+SCHEMES = ["W8A8", "W4A16", "W3A16,asym", "W4A16/head=W16A16"]
+CASES = [("var", scheme) for scheme in SCHEMES] + [(name, "W3A16,asym") for name in FAMILIES]
 Rounded = Callable[[str, str], Pipeline]
 
 
-@pytest.mark.parametrize("scheme", ["W8A8", "W4A16", "W3A16,asym", "W4A16/head=W16A16"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "scheme"), dict.fromkeys(CASES))
 def test_disk_memory_and_accounting_agree(
     family: str, scheme: str, rounded: Rounded, tmp_path: Path
 ) -> None:

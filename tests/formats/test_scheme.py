@@ -16,7 +16,7 @@ def test_integers_hold_no_scales() -> None:
 
 
 def test_sizes_belong_to_groups() -> None:
-    with pytest.raises(ValueError, match="groups only, got 'channel' with 4"):
+    with pytest.raises(ValueError, match="groups and tiles only, got 'channel' with 4"):
         Granularity("channel", 4)
     for size in (None, 0):
         with pytest.raises(ValueError, match="group"):

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from bitscape.models import FAMILIES, assemble, describe
+from bitscape.models import FAMILIES, Family, assemble, describe
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,22 @@ def test_released_sizes_have_the_published_parameter_counts(
         network = entry.network(entry.sizes[size])
     count = sum(p.numel() for p in network.parameters()) / 1e6
     assert count == pytest.approx(millions, rel=0.015)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+def test_a_released_size_is_described_without_memory_for_its_weights(family: Family) -> None:
+    with torch.device("meta"):
+        pipeline = family.build(next(iter(family.sizes)))
+    network, adapter = pipeline.network, pipeline.adapter
+    assert all(parameter.is_meta for parameter in network.parameters())
+    for part in (*adapter.sites(network), *adapter.blocks(network)):
+        network.get_submodule(part.name)
+    for module, layouts in (
+        (network, family.layouts),
+        (pipeline.tokenizer, family.tokenizer_layouts),
+    ):
+        for layout in layouts:
+            assert layout.keys(module).keys() <= module.state_dict().keys()
 
 
 def test_an_unknown_size_is_refused_by_name() -> None:

@@ -1,7 +1,7 @@
 """Small floating-point numbers with a sign: any split of up to eight bits."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Float32, Real, UInt8
@@ -36,37 +36,37 @@ class Float:
     def __str__(self) -> str:
         return self.name
 
-    @property
+    @cached_property
     def name(self) -> str:
         """ "e4m3"."""
         return f"e{self.exp}m{self.man}"
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """Storage bits of one element, the sign included."""
         return 1 + self.exp + self.man
 
-    @property
+    @cached_property
     def code_bits(self) -> int:
         """Bits that hold any one code."""
         return self.bits
 
-    @property
+    @cached_property
     def lowest(self) -> float:
         """The smallest representable value."""
         return -self.largest
 
-    @property
+    @cached_property
     def highest(self) -> float:
         """The greatest representable value."""
         return self.largest
 
-    @property
+    @cached_property
     def largest(self) -> float:
         """The greatest representable magnitude: 448 for E4M3, 57344 for E5M2, 6 for E2M1."""
         return _magnitudes(self.exp, self.man)[-1]
 
-    @property
+    @cached_property
     def smallest_normal(self) -> float:
         """The least magnitude with a full mantissa; the spacing is constant below it."""
         return 2.0 ** (1 - _bias(self.exp))

@@ -1,6 +1,7 @@
 """Integers of one to eight bits."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float32, Real, UInt8
@@ -24,37 +25,37 @@ class Int:
     def __str__(self) -> str:
         return self.name
 
-    @property
+    @cached_property
     def name(self) -> str:
         """ "int4" or "uint4"."""
         return f"{'int' if self.signed else 'uint'}{self.bits}"
 
-    @property
+    @cached_property
     def code_bits(self) -> int:
         """Bits that hold any one code."""
         return self.bits
 
-    @property
+    @cached_property
     def qmin(self) -> int:
         """The smallest integer."""
         return -(1 << (self.bits - 1)) if self.signed else 0
 
-    @property
+    @cached_property
     def qmax(self) -> int:
         """The greatest integer."""
         return self.qmin + (1 << self.bits) - 1
 
-    @property
+    @cached_property
     def lowest(self) -> float:
         """The smallest representable value."""
         return float(self.qmin)
 
-    @property
+    @cached_property
     def highest(self) -> float:
         """The greatest representable value."""
         return float(self.qmax)
 
-    @property
+    @cached_property
     def largest(self) -> float:
         """The greatest representable magnitude."""
         return max(-self.lowest, self.highest)

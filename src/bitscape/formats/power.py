@@ -1,6 +1,7 @@
 """Powers of two, the block scales of the microscaling formats."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float32, Real, UInt8
@@ -20,32 +21,32 @@ class E8M0:
     def __str__(self) -> str:
         return self.name
 
-    @property
+    @cached_property
     def name(self) -> str:
         """ "e8m0"."""
         return "e8m0"
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """Storage bits of one element."""
         return 8
 
-    @property
+    @cached_property
     def code_bits(self) -> int:
         """Bits that hold any one code."""
         return 8
 
-    @property
+    @cached_property
     def lowest(self) -> float:
         """The smallest representable value."""
         return 2.0**-_BIAS
 
-    @property
+    @cached_property
     def highest(self) -> float:
         """The greatest representable value."""
         return 2.0**_BIAS
 
-    @property
+    @cached_property
     def largest(self) -> float:
         """The greatest representable magnitude."""
         return self.highest
