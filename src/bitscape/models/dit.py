@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_uint8
 from bitscape.models.checkpoint import KeyMap, Layout, Source
+from bitscape.models.ddpm import DDPM
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
 from bitscape.models.kl import KL_LAYOUTS, SD_VAE, KLTokenizer
@@ -39,6 +40,7 @@ from bitscape.structure import (
 )
 
 Latent = Float[Tensor, "batch channel height width"]
+Prediction = Float[Tensor, "batch predicted height width"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,9 @@ class DiT(nn.Module):
         self.final = FinalLayer(config)
         self._initialise()
 
-    def forward(self, x: Latent, t: Int[Tensor, " batch"], labels: Int[Tensor, " batch"]) -> Latent:
+    def forward(
+        self, x: Latent, t: Int[Tensor, " batch"], labels: Int[Tensor, " batch"]
+    ) -> Prediction:
         """Predictions for noisy latents `x`; label `num_classes` is "no class"."""
         # Latents keep the sampler's precision; the network may compute in another.
         x = x.to(self.patch_embed.weight.dtype)
@@ -225,14 +229,23 @@ class DiTAdapter:
         steps: int | None = None,
         solver: str = "ddim",
         clip: float | None = None,
+        guided_channels: int | None = None,
     ) -> Trajectory:
         """From pure noise by `solver`; `guidance` g combines u + g (c - u), none at 1 (or 0).
 
-        All channels are guided, as in the paper; the released script guides three of four for
-        exact reproducibility of an older run.
+        `solver` is "ddpm" (250 of these steps made the published figures), "ddim" or a scheduler
+        class of diffusers. `guided_channels` None guides all channels of the noise, as in the
+        paper; the released script, and so the published figures, guide the first three of four.
         """
-        config = self.config
-        path = make_solver(solver, self.diffusion, steps or self.steps[""], randomness, clip)
+        config, count = self.config, steps or self.steps[""]
+        channels, ancestral = config.latent_channels, solver == "ddpm"
+        if ancestral and clip is not None:
+            raise ValueError(f"clip={clip} works with solver 'ddim' only: leave it out for 'ddpm'")
+        path = (
+            DDPM(self.diffusion, count, randomness)
+            if ancestral
+            else make_solver(solver, self.diffusion, count, randomness, clip)
+        )
         guided = guidance not in (0, 1)
         labels = conditions
         if guided:
@@ -243,10 +256,11 @@ class DiTAdapter:
             step = constant_step(int(self.step_of(now[:1])))
             inputs = path.inputs(x, position).repeat(len(labels) // len(x), 1, 1, 1)
             output = yield Call("", step, (inputs, now, labels))
-            noise = output[:, : config.latent_channels]
+            predicted = output[: len(x)]
             if guided:
-                noise = guide(noise, guidance - 1)
-            x = path.step(x, noise, position)
+                mixed = guide(output[:, : guided_channels or channels], guidance - 1)
+                predicted = torch.cat([mixed, predicted[:, mixed.shape[1] :]], dim=1)
+            x = path.step(x, predicted if ancestral else predicted[:, :channels], position)
         return x
 
     def replay(self, calls: Sequence[Call]) -> list[Call]:
@@ -380,6 +394,10 @@ DIT_FAMILY = Family(
     adapter=lambda config, _: DiTAdapter(config, steps=20, diffusion=Diffusion()),
     tokenizer=lambda _: KLTokenizer(SD_VAE),
     sampler={"guidance": 1.5},
+    samplers=dict.fromkeys(
+        ("S-2", "B-2", "L-2", "XL-2", "XL-2-512"),
+        {"solver": "ddpm", "steps": 250, "guided_channels": 3},
+    ),
     layouts=DIT_LAYOUTS,
     tokenizer_layouts=KL_LAYOUTS,
 )
