@@ -48,7 +48,9 @@ def channel_spread(pipeline: Pipeline) -> float:
     def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         seen.append(args[0].abs().amax(dim=(0, 1)))
 
-    with pipeline.network.get_submodule("blocks.0.attn.qkv").register_forward_pre_hook(hook):
+    first = pipeline.adapter.blocks(pipeline.network)[0].name
+    qkv = pipeline.network.get_submodule(f"{first}.attn.qkv")
+    with qkv.register_forward_pre_hook(hook):
         pipeline.latents(torch.arange(4))
     magnitude = torch.stack(seen).amax(dim=0)
     return float(magnitude.max() / magnitude.median())

@@ -4,11 +4,14 @@ from bitscape.models.dit import DiT, DiTAdapter, DiTConfig
 from bitscape.models.families import FAMILIES, assemble, describe
 from bitscape.models.family import Family
 from bitscape.models.kl import KLConfig, KLTokenizer
+from bitscape.models.mar import MARAdapter
+from bitscape.models.mar_network import MAR, MARConfig
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.var import VAR, VARAdapter, VARConfig
 
 __all__ = [
     "FAMILIES",
+    "MAR",
     "VAR",
     "DiT",
     "DiTAdapter",
@@ -16,6 +19,8 @@ __all__ = [
     "Family",
     "KLConfig",
     "KLTokenizer",
+    "MARAdapter",
+    "MARConfig",
     "MultiScaleConfig",
     "MultiScaleTokenizer",
     "VARAdapter",

@@ -22,7 +22,14 @@ from bitscape.models.ddpm import DDPM
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
 from bitscape.models.kl import KL_LAYOUTS, SD_VAE, KLTokenizer
-from bitscape.models.layers import FeedForward, Modulate, SelfAttention, block_folds, block_sites
+from bitscape.models.layers import (
+    FeedForward,
+    Modulate,
+    SelfAttention,
+    block_folds,
+    block_sites,
+    sine_frequencies,
+)
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.sampling import guide
 from bitscape.models.solvers import make_solver
@@ -157,14 +164,6 @@ class DiT(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith(("ada.weight", "final.linear.weight")):
                 nn.init.zeros_(parameter)
-
-
-def sine_frequencies(t: Int[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:
-    """cos and sin of t times `width / 2` frequencies falling geometrically from 1 to 1/10000."""
-    half = width // 2
-    powers = torch.arange(half, device=t.device, dtype=torch.float32) / half
-    angle = t[:, None].float() * torch.pow(1e-4, powers)
-    return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
 def sine_positions(channels: int, side: int) -> Float[Tensor, "token channel"]:

@@ -7,6 +7,7 @@ from typing import Any
 from bitscape.models.dit import DIT_FAMILY
 from bitscape.models.family import Family
 from bitscape.models.llamagen import LLAMAGEN_FAMILY
+from bitscape.models.mar import MAR_FAMILY
 from bitscape.models.par import PAR_FAMILY
 from bitscape.models.rar import RAR_FAMILY
 from bitscape.models.tokenizers import build_tokenizer, describe_tokenizer, from_json
@@ -16,6 +17,7 @@ from bitscape.structure import Pipeline
 FAMILIES: Mapping[str, Family] = {
     "var": VAR_FAMILY,
     "dit": DIT_FAMILY,
+    "mar": MAR_FAMILY,
     "rar": RAR_FAMILY,
     "llamagen": LLAMAGEN_FAMILY,
     "par": PAR_FAMILY,

@@ -47,6 +47,12 @@ SD_VAE = KLConfig(
 """Stable Diffusion's: f = 8, four channels, attention in the middle alone."""
 
 
+KL16 = KLConfig(
+    AutoencoderConfig(128, (1, 1, 2, 2, 4), 2, latent_channels=16, double_z=True), scale=0.2325
+)
+"""MAR's: f = 16, sixteen channels, attention at the coarsest level too."""
+
+
 class KLTokenizer(nn.Module):
     """Encoder, decoder and the 1x1 convolutions on either side of the latent."""
 

@@ -1,10 +1,11 @@
-"""Layers that VAR and DiT have in common: modulation, self-attention, feed-forward."""
+"""Layers that families have in common: modulation, self-attention, feed-forward, timesteps."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,6 +33,22 @@ class Modulate(nn.Module):
     def forward(self, x: Tokens, scale: Vector, shift: Vector) -> Tokens:
         x = functional.layer_norm(x, x.shape[-1:], eps=self.eps)
         return torch.addcmul(shift.unsqueeze(1), x, (self.unit + scale).unsqueeze(1))
+
+
+class TokenModulate(Modulate):
+    """Adaptive layer norm with a modulation for each token: LN(x) (unit + scale) + shift.
+
+    With `affine` LN has an affine map of its own, which folding leaves as it is.
+    """
+
+    def __init__(self, channels: int, *, affine: bool) -> None:
+        super().__init__(channels)
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tokens, scale: Tokens, shift: Tokens) -> Tokens:
+        x = functional.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        return torch.addcmul(shift, x, self.unit + scale)
 
 
 class SelfAttention(nn.Module):
@@ -67,16 +84,26 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """fc2(gelu(fc1(x))), the tanh form of the Gaussian error linear unit."""
+    """fc2(gelu(fc1(x))); the Gaussian error linear unit in its tanh form, or exact with "none"."""
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, approximate: str = "tanh") -> None:
         super().__init__()
+        self.approximate = approximate
         self.fc1 = nn.Linear(channels, hidden)
         self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tokens) -> Tokens:
-        result: Tensor = self.fc2(functional.gelu(self.fc1(x), approximate="tanh"))
+        result: Tensor = self.fc2(functional.gelu(self.fc1(x), approximate=self.approximate))
         return result
+
+
+def sine_frequencies(t: Int[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:
+    """cos and sin of t times `width / 2` frequencies falling geometrically from 1 to 1/10000."""
+    half = width // 2
+    # The released networks' order of operations: at t = 999 a last bit is 3e-5 of a cosine.
+    powers = -math.log(10_000) * torch.arange(half, device=t.device, dtype=torch.float32) / half
+    angle = t[:, None].float() * powers.exp()
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
 def modulation_push(
@@ -102,6 +129,18 @@ def modulation_push(
             linear.weight[rows] /= scale[:, None].to(linear.weight.dtype)
             linear.bias[rows] /= scale.to(linear.bias.dtype)
         norm.unit /= scale.to(norm.unit.dtype)
+
+    return push
+
+
+def norm_push(norm: str) -> Callable[[nn.Module, Tensor, Tensor], None]:
+    """The push of a layer norm with weight and bias."""
+
+    @torch.no_grad()
+    def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+        module: Any = network.get_submodule(norm)
+        module.bias.copy_((module.bias - shift) / scale)
+        module.weight /= scale
 
     return push
 

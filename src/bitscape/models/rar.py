@@ -25,8 +25,8 @@ from bitscape.models.family import Family
 from bitscape.models.layers import (
     AFFINE,
     FeedForward,
-    Modulate,
     SelfAttention,
+    TokenModulate,
     block_folds,
     block_sites,
     modulation_push,
@@ -72,22 +72,6 @@ class RARConfig:
     def tokens(self) -> int:
         """Tokens of an image."""
         return self.side * self.side
-
-
-class TokenModulate(Modulate):
-    """Adaptive layer norm with a modulation for each token: LN(x) (unit + scale) + shift.
-
-    In the blocks, though not before the head, LN has an affine map of its own.
-    """
-
-    def __init__(self, channels: int, *, affine: bool) -> None:
-        super().__init__(channels)
-        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
-
-    def forward(self, x: Stream, scale: Stream, shift: Stream) -> Stream:
-        x = functional.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
-        return torch.addcmul(shift, x, self.unit + scale)
 
 
 class NormedAttention(SelfAttention):
