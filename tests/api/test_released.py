@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import bitscape
-from bitscape import api
+from bitscape import api, artefacts
 from bitscape.cli import main
 from bitscape.models import FAMILIES
 from bitscape.structure import Pipeline
@@ -78,6 +78,7 @@ def test_quantizing_reads_its_own_copy(name: str, tmp_path: Path) -> None:
     assert model.pending is not None
     assert model.pipeline.network is not small.pipeline.network
     again = bitscape.quantize(model, "rtn-w4a16")
+    assert model.pending is None
     assert np.array_equal(again.sample(2), small.sample(2))
 
 
@@ -98,6 +99,48 @@ def test_dtype_is_that_of_the_network(tmp_path: Path) -> None:
     model = bitscape.load("var-tiny", checkpoint=checkpoint, tokenizer=tokenizer, dtype="bfloat16")
     assert {p.dtype for p in model.pipeline.network.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in model.pipeline.tokenizer.parameters()} == {torch.float32}
+    assert len(model.sample(2)) == 2
+
+
+@pytest.mark.parametrize("dtype", [None, "bfloat16"], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("recipe", ["rtn-w4a16", "rtn-w8a8"])
+@pytest.mark.parametrize("name", NAMES)
+def test_streaming_writes_the_same_bytes(
+    name: str, recipe: str, dtype: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, tokenizer = own_names(pipeline(name), tmp_path)
+    model = bitscape.load(name, checkpoint=checkpoint, tokenizer=tokenizer, dtype=dtype)
+    held: list[set[str]] = []
+    fill = artefacts.Weights.fill
+
+    def watched(self, module, names=None, **rest) -> None:  # type: ignore[no-untyped-def]
+        held.append(set(self.keys if names is None else names))
+        fill(self, module, names, **rest)
+
+    monkeypatch.setattr(artefacts.Weights, "fill", watched)
+    bitscape.quantize(model, recipe, out=tmp_path / "streamed")
+    assert model.pending is not None
+    # What is outside the blocks, each of the two blocks, and the tokenizer.
+    rest, *blocks, _ = held
+    assert not any(key.startswith("blocks.") for key in rest)
+    assert [{".".join(key.split(".")[:2]) for key in block} for block in blocks] == [
+        {"blocks.0"},
+        {"blocks.1"},
+    ]
+    bitscape.quantize(model, recipe).save(tmp_path / "whole")
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "streamed" / path.name).read_bytes(), path.name
+
+
+def test_a_damaged_block_stops_the_stream(tmp_path: Path) -> None:
+    broken = pipeline("dit-tiny")
+    with torch.no_grad():
+        broken.network.get_parameter("blocks.1.attn.qkv.bias")[0] = torch.inf
+    checkpoint, tokenizer = own_names(broken, tmp_path)
+    model = bitscape.load("dit-tiny", checkpoint=checkpoint, tokenizer=tokenizer)
+    with pytest.raises(ValueError, match=r"1 values in blocks\.1\.attn\.qkv\.bias that are NaN"):
+        bitscape.quantize(model, "rtn-w4a16", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_not_given_is_named(tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from bitscape import artefacts
 from bitscape.api.load import NORMAL_FORM, load
 from bitscape.api.model import Model
+from bitscape.api.stream import can_stream, stream
 from bitscape.calibration import CalibrationSet
 from bitscape.evaluation import fingerprint
+from bitscape.passes import silent
 from bitscape.recipes import Recipe, apply, find_recipe
 
 Progress = Callable[[str, int, int], None]
@@ -30,7 +31,9 @@ def quantize(
 
     `calibration` None records what the recipe asks for. With `out` the result is also written
     there as an artefact; progress is kept beside it until then, so that a killed call continues
-    when it is made again, to the same result. `progress(stage, done, total)` is told how far it is.
+    when it is made again, to the same result. A checkpoint that has not been read yet is quantized
+    block by block where the recipe treats each weight by itself, so that it need not fit in memory;
+    killed, such a call starts anew. `progress(stage, done, total)` is told how far it is.
     FileExistsError when `out` exists; ValueError for a weight that is not finite.
     """
     recipe = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
@@ -48,20 +51,21 @@ def quantize(
     if not artefacts.finish_interrupted(out, job):
         artefacts.require_absent(out)
         with artefacts.workspace(out, job) as work:
-            result = _quantized(model, recipe, calibration, seed, work, progress)
-            result.save(out)
+            pending = model.pending
+            if pending is not None and can_stream(recipe):
+                result, weights = stream(
+                    model, pending, recipe, seed=seed, work=work, progress=progress or silent
+                )
+                artefacts.save(result.outline, result.recipe or {}, result.report, out, weights)
+            else:
+                _quantized(model, recipe, calibration, seed, work, progress).save(out)
     return load(out, device=model.device, kernel=NORMAL_FORM)
 
 
 def check_finite(network: nn.Module, name: str) -> None:
     """Raise ValueError for the first weight that holds a NaN or an infinity."""
     for key, tensor in network.state_dict().items():
-        wrong = ~torch.isfinite(tensor)
-        if bool(wrong.any()):
-            raise ValueError(
-                f"{name} has {int(wrong.sum())} values in {key} that are NaN or infinite: "
-                "the checkpoint is damaged, load another one"
-            )
+        artefacts.check_finite(key, tensor, name)
 
 
 def job_fingerprint(

@@ -23,12 +23,18 @@ class Released:
     dtype: torch.dtype | None = None
 
     def fill(self, pipeline: Pipeline) -> None:
-        """Read every weight of `pipeline` that is pending, in place."""
-        self.network.fill(pipeline.network, dtype=self.dtype, device=self.device)
+        """Read every weight of `pipeline`, in place."""
+        self.prepare(pipeline)
+        self.network.fill(pipeline.network, device=self.device)
         self.fill_tokenizer(pipeline)
         # Buffers that no file holds.
         for module in (pipeline.network, pipeline.tokenizer, *pipeline.clocks.values()):
             module.to(self.device)
+
+    def prepare(self, pipeline: Pipeline) -> None:
+        """Give the network its dtype, in place; parameters may be on the meta device."""
+        if self.dtype is not None:
+            pipeline.network.to(self.dtype)
 
     def fill_tokenizer(self, pipeline: Pipeline) -> None:
         """Read the weights of the tokenizer, in place."""

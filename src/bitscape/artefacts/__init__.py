@@ -7,9 +7,10 @@ from bitscape.artefacts.hashing import file_sha256, json_sha256
 from bitscape.artefacts.inspect import inspect, inspect_network
 from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
 from bitscape.artefacts.lock import locked
+from bitscape.artefacts.merge import merge_tensors
 from bitscape.artefacts.released import Weights, match, without_weights
-from bitscape.artefacts.save import save
-from bitscape.artefacts.tensors import fill, narrow, read_tensors, write_tensors
+from bitscape.artefacts.save import network_tensors, save
+from bitscape.artefacts.tensors import check_finite, fill, narrow, read_tensors, write_tensors
 from bitscape.artefacts.workspace import finish_interrupted, workspace
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Part",
     "Stored",
     "Weights",
+    "check_finite",
     "dtype_called",
     "file_sha256",
     "fill",
@@ -28,7 +30,9 @@ __all__ = [
     "load",
     "locked",
     "match",
+    "merge_tensors",
     "narrow",
+    "network_tensors",
     "open_foreign",
     "partial_path",
     "read_config",

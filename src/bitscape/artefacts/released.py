@@ -31,21 +31,18 @@ class Weights:
         module: nn.Module,
         names: Iterable[str] | None = None,
         *,
-        dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         """Give `module` its tensors, all or those in `names`; one at a time is held twice.
 
-        Floats become `dtype`, None keeps that of the module. Tensors without a source are left
-        as they are.
+        Each takes the dtype it has in the module. Tensors without a source are left as they are.
         """
         wanted = self.keys if names is None else [name for name in names if name in self.keys]
         state = module.state_dict()
         for name, tensor in gather(self.keys, lambda key: self.part[key].read(), wanted):
-            kind = state[name].dtype
-            kind = dtype if dtype is not None and kind.is_floating_point else kind
             # A copy: the tensor may be a view into the file.
-            value = tensor.to(device, kind, copy=True, memory_format=torch.contiguous_format)
+            dtype = state[name].dtype
+            value = tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
             _assign(module, name, value)
 
 

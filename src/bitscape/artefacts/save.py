@@ -1,7 +1,7 @@
 """Writing an artefact: a folder that needs nothing else to be loaded and sampled from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,24 @@ from bitscape.structure import Pipeline
 
 
 def save(
-    pipeline: Pipeline, recipe: Mapping[str, Any], report: Mapping[str, Any], out: Path
+    pipeline: Pipeline,
+    recipe: Mapping[str, Any],
+    report: Mapping[str, Any],
+    out: Path,
+    weights: Path | None = None,
 ) -> None:
     """Write `pipeline` to the folder `out`, which appears whole or not at all.
 
-    `recipe` is stored resolved, `report` says what the method did. FileExistsError when `out`
-    exists; OSError when the disk is full. The same inputs give the same bytes.
+    `recipe` is stored resolved, `report` says what the method did. `weights` is a file that already
+    holds what `network_tensors` would give, and is moved. FileExistsError when `out` exists;
+    OSError when the disk is full. The same inputs give the same bytes.
     """
     with whole_folder(out) as folder:
         _write_json(folder / CONFIG, pipeline_config(pipeline))
-        write_tensors(network_tensors(pipeline.network), folder / WEIGHTS)
+        if weights is None:
+            write_tensors(network_tensors(pipeline.network), folder / WEIGHTS)
+        else:
+            weights.replace(folder / WEIGHTS)
         write_tensors(plain_tensors(pipeline.tokenizer), folder / TOKENIZER)
         (folder / RECIPE).write_text(yaml.safe_dump(dict(recipe), sort_keys=False))
         sealed = {
@@ -39,14 +47,17 @@ def save(
         _write_json(folder / REPORT, {**sealed, "digest": json_sha256(sealed)})
 
 
-def network_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Every tensor that is stored of a network, sites in their packed form."""
+def network_tensors(network: nn.Module, names: Collection[str] | None = None) -> dict[str, Tensor]:
+    """Every tensor that is stored of a network, sites in their packed form.
+
+    `names` restricts those outside of sites.
+    """
     sites = quantized_sites(network)
     inside = tuple(f"{name}." for name in sites)
     tensors = {
-        name: tensor
-        for name, tensor in plain_tensors(network).items()
-        if not name.startswith(inside)
+        name: narrow(tensor)
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(inside) and (names is None or name in names)
     }
     for name, site in sites.items():
         tensors |= {f"{name}.{field}": value for field, value in site_to_tensors(site).items()}

@@ -49,6 +49,16 @@ def fill(
         tensor.copy_(tensors[name])
 
 
+def check_finite(name: str, tensor: Tensor, model: str) -> None:
+    """Raise ValueError when the tensor called `name` of `model` holds a NaN or an infinity."""
+    wrong = ~torch.isfinite(tensor)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"{model} has {int(wrong.sum())} values in {name} that are NaN or infinite: "
+            "the checkpoint is damaged, load another one"
+        )
+
+
 def narrow(tensor: Tensor) -> Tensor:
     """The tensor as bfloat16 when that loses nothing, else unchanged.
 
