@@ -21,6 +21,7 @@ from bitscape.structure import Call, Pipeline, invoke
 
 # Tiny models are narrower than the groups of the schemes that recipes are made of.
 SCHEME = {"gptvq": "W3A16,vq2d"}
+QUICK = {"adaround": {"steps": 2}, "omniquant": {"steps": 2}, "svdquant": {"rounds": 2}}
 Calibrated = Callable[[str], tuple[Pipeline, CalibrationSet]]
 FEW = {"diffusion": {"steps": 2}, "autoregressive": {}}
 
@@ -76,7 +77,8 @@ def test_a_quantized_model_replays_what_it_generated(family: str, calibrated: Ca
 
 def quantized(method: str, scheme: str, pipeline: Pipeline, data: CalibrationSet) -> Pipeline:
     result = copy.deepcopy(pipeline)
-    run(METHODS[method]().passes(), result, Context(parse_scheme(scheme), data))
+    passes = METHODS[method](**QUICK.get(method, {})).passes()
+    run(passes, result, Context(parse_scheme(scheme), data))
     return result
 
 

@@ -19,6 +19,7 @@ from bitscape.structure import Pipeline
 SCHEMES = ["W8A8", "W4A16", "W3A16,asym", "W4A8@g8", "W8A8,static", "FP8", "We2m1A6"]
 # Methods that refine the two plain ones are tried at fewer of them, and where they differ.
 OWN = {"gptvq": ["W3A16,vq2d", "W2A8,vq4d/ada=W8A16"]}
+QUICK = {"adaround": {"steps": 4}, "omniquant": {"steps": 4}, "svdquant": {"rounds": 2}}
 REFINED = ["W4A8@g8", "W8A8,static", "We2m1A6"]
 CASES = [
     (method, scheme)
@@ -29,7 +30,11 @@ CASES = [
 
 def quantized(method: str, scheme: str, pipeline: Pipeline, data: CalibrationSet) -> Pipeline:
     result = copy.deepcopy(pipeline)
-    run(METHODS[method]().passes(), result, Context(parse_scheme(scheme), data))
+    run(
+        METHODS[method](**QUICK.get(method, {})).passes(),
+        result,
+        Context(parse_scheme(scheme), data),
+    )
     return result
 
 

@@ -23,14 +23,15 @@ from bitscape.structure import Kind, Site, StepClock
 
 _CODES = (CODES, "weight")
 _SCALES = (SCALE, WIDE_SCALE, CENTROIDS)
-_OTHERS = (ZERO, SHAPE)
+_OTHERS = (ZERO, SHAPE, "lowrank_down", "lowrank_up")
 
 
 @dataclass(frozen=True)
 class SiteBytes:
     """What the weight of one site takes on disk.
 
-    Codes (or floats), scales with any centroids, and the rest.
+    Codes (or floats), scales with any centroids, and the rest: zero points, the stored shape, a
+    low-rank branch.
     """
 
     codes: int
@@ -46,7 +47,7 @@ class SiteBytes:
 def inspect(path: Path) -> dict[str, Any]:
     """Bytes and bits of the quantized weights of an artefact, with one row a site.
 
-    `weight_bytes` is codes, scales, zero points and stored shapes together, and
+    `weight_bytes` is codes, scales, low-rank branches, zero points and stored shapes, and
     `actual_weight_bits` the same in bits; `nominal_weight_bits` is elements times the width of the
     format. All are totals. Kernels are those that this machine would choose. ValueError for a
     folder that is incomplete, truncated or edited.

@@ -1,5 +1,6 @@
 """Calibration: recorded calls, statistics of what sites multiply, and the block-wise stream."""
 
+from bitscape.calibration.extremes import Extremes
 from bitscape.calibration.hessian import Hessian
 from bitscape.calibration.inputs import Statistic, site_input, watching
 from bitscape.calibration.observe import hessian_of, hessians, observe, replay
@@ -10,6 +11,7 @@ from bitscape.calibration.stream import Unit, stream
 
 __all__ = [
     "CalibrationSet",
+    "Extremes",
     "Hessian",
     "RowSamples",
     "Rows",

@@ -26,17 +26,18 @@ class Feed:
     calls: Sequence[Call]
     rest: tuple[Arguments, ...]
 
+    def output(self, network: nn.Module, block: Block, index: int, x: Tensor) -> Tensor:
+        call, (args, options) = self.calls[index], self.rest[index]
+        self.clocks[call.net].set(call.step.to(x.device))
+        result: Tensor = network.get_submodule(block.name)(x, *args, **options)
+        self.clocks[call.net].unset()
+        return result
+
     @torch.no_grad()
     def outputs(
         self, network: nn.Module, block: Block, inputs: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
-        module = network.get_submodule(block.name)
-        results = []
-        for call, x, (args, options) in zip(self.calls, inputs, self.rest, strict=True):
-            self.clocks[call.net].set(call.step.to(x.device))
-            results.append(module(x, *args, **options))
-            self.clocks[call.net].unset()
-        return tuple(results)
+        return tuple(self.output(network, block, i, x) for i, x in enumerate(inputs))
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,14 @@ class Unit:
     network: nn.Module
     feed: Feed
 
-    def run(self) -> tuple[Tensor, ...]:
-        """The block's outputs for `inputs`, with its present weights."""
-        return self.feed.outputs(self.network, self.block, self.inputs)
+    def run(self, inputs: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
+        """The block's outputs, with its present weights, for other inputs than its own if given."""
+        inputs = self.inputs if inputs is None else inputs
+        return self.feed.outputs(self.network, self.block, inputs)
+
+    def output(self, index: int) -> Tensor:
+        """The block's output for the input of one call, with gradients."""
+        return self.feed.output(self.network, self.block, index, self.inputs[index])
 
     def observe(self, statistics: Mapping[str, Statistic]) -> None:
         """Fill the statistics of the named sites of this block."""

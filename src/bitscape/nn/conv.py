@@ -57,11 +57,17 @@ class QuantConv2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out h2 w2"]:
         """y of the normal form; the quantizers that are absent are the identity."""
+        return self.multiply(x, self.effective_weight())
+
+    def multiply(
+        self, x: Float[Tensor, "batch in h w"], weight: Float[Tensor, "out in kh kw"]
+    ) -> Float[Tensor, "batch out h2 w2"]:
+        """y with `weight` in place of the layer's own."""
         # Padded before the shift: a zero of x is not a zero of u.
         u = self.prologue(functional.pad(x, self.padding, self.padding_mode))
         if self.activation is not None:
             u = self._rounded(u, self.activation)
-        weight = self.effective_weight().to(u.dtype)
+        weight = weight.to(u.dtype)
         return functional.conv2d(u, weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
     def prologue(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch in h w"]:

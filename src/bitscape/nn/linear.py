@@ -71,7 +71,13 @@ class QuantLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """y of the normal form; the quantizers that are absent are the identity."""
-        return self.contract(self.prologue(x), self.effective_weight())
+        return self.multiply(x, self.effective_weight())
+
+    def multiply(
+        self, x: Float[Tensor, "*batch in"], weight: Float[Tensor, "out in"]
+    ) -> Float[Tensor, "*batch out"]:
+        """y with `weight` in place of the layer's own."""
+        return self.contract(self.prologue(x), weight)
 
     def contract(
         self, u: Float[Tensor, "*batch in"], weight: Float[Tensor, "out in"]
@@ -143,8 +149,13 @@ class QuantLinear(nn.Module):
             raise ValueError(f"a rank of 1 to {limit} is needed for {self.site.name}, got {rank}")
         left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
         root = values[:rank].sqrt()
-        up = (left[:, :rank] * root).to(weight.dtype)
-        down = (root[:, None] * right[:rank]).to(weight.dtype)
+        self.split_off(left[:, :rank] * root, root[:, None] * right[:rank])
+
+    @torch.no_grad()
+    def split_off(self, up: Float[Tensor, "out rank"], down: Float[Tensor, "rank in"]) -> None:
+        """Move B A = `up` `down` into the low-rank branch, exactly; one that exists grows."""
+        weight = self._editable("split_off")
+        up, down = up.to(weight.dtype), down.to(weight.dtype)
         # The residual takes up the rounding of the factors, so that their sum is still W.
         weight.copy_(weight.double() - up.double() @ down.double())
         if self.lowrank_down is not None and self.lowrank_up is not None:

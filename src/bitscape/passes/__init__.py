@@ -4,10 +4,13 @@ from bitscape.passes.base import Context, Field, Pass, Progress, check_order, ru
 from bitscape.passes.fold_view import FoldView
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.gain import FaithfulGain, Gain
+from bitscape.passes.learned import Clip, Learned, Learner, UpOrDown
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
+from bitscape.passes.reconstruct import Reconstruct
 from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
 from bitscape.passes.rules import GRID, Dilate, MeanSmooth, Rotate, Rule, Smooth
+from bitscape.passes.split_low_rank import SplitLowRank
 from bitscape.passes.transform import Transform
 from bitscape.passes.transform_inputs import BEHIND_NORMS, EVERYWHERE, TransformInputs
 
@@ -15,6 +18,7 @@ __all__ = [
     "BEHIND_NORMS",
     "EVERYWHERE",
     "GRID",
+    "Clip",
     "Context",
     "Dilate",
     "FaithfulGain",
@@ -23,19 +27,24 @@ __all__ = [
     "Gain",
     "Greedy",
     "Index",
+    "Learned",
+    "Learner",
     "MeanSmooth",
     "Nearest",
     "Pass",
     "Progress",
     "QuantizeActivations",
     "QuantizeWeights",
+    "Reconstruct",
     "Rotate",
     "Rounded",
     "Rounder",
     "Rule",
     "Smooth",
+    "SplitLowRank",
     "Transform",
     "TransformInputs",
+    "UpOrDown",
     "Vectors",
     "apply_transform",
     "check_order",

@@ -1,6 +1,6 @@
 """Weights to codes: each on its own, or block by block behind the quantized blocks before."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -20,7 +20,7 @@ Observe = Callable[[Sequence[str]], dict[str, Hessian]]
 
 @dataclass(frozen=True)
 class QuantizeWeights:
-    """Round the weight of every site whose scheme has a format for it.
+    """Round the weight of every site whose scheme has a format for it and that has no codes yet.
 
     A rounder that reads inputs gets the Hessian of each site's prologued input, with every block
     before already quantized. Inside a block, "block" takes all Hessians from the float block and
@@ -42,7 +42,11 @@ class QuantizeWeights:
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
         """Replace float weights by codes."""
         check_weights(pipeline, context.scheme)
-        sites = weight_sites(pipeline, context.scheme)
+        sites = [
+            (site, scheme)
+            for site, scheme in weight_sites(pipeline, context.scheme)
+            if not _coded(pipeline, site)
+        ]
         work = _Work(self, pipeline.network, context, {s.name: scheme for s, scheme in sites})
         if not self.rounder.reads_inputs:
             for name in work.schemes:
@@ -50,7 +54,7 @@ class QuantizeWeights:
             return
         calls = context.calibrated(type(self.rounder).__name__).calls
         blocks = pipeline.adapter.blocks(pipeline.network)
-        inside = {block.name: _inside(block, work.schemes) for block in blocks}
+        inside = {block.name: sites_inside(block, work.schemes) for block in blocks}
         before, after = _outside([site for site, _ in sites], inside)
         declared = {site.name: site for site, _ in sites}
 
@@ -58,7 +62,8 @@ class QuantizeWeights:
             return hessians(pipeline, calls, [declared[name] for name in names])
 
         work.finish("before", before, sweep)
-        for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
+        within = blocks if any(inside.values()) else []
+        for unit in stream(pipeline.network, pipeline.clocks, within, calls):
             work.finish(unit.block.name, inside[unit.block.name], work.observing(unit))
         work.finish("after", after, sweep)
 
@@ -79,6 +84,8 @@ def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:
     Cheap, so that it can come before anything that takes long.
     """
     for site, weight_scheme in weight_sites(pipeline, scheme):
+        if _coded(pipeline, site):
+            continue
         weight = pipeline.network.get_submodule(site.name).weight
         assert isinstance(weight, Tensor)
         if not all(extreme.isfinite() for extreme in weight.aminmax()):
@@ -161,7 +168,13 @@ class _Work:
         return layer
 
 
-def _inside(block: Block, names: Sequence[str] | dict[str, TensorScheme]) -> list[str]:
+def _coded(pipeline: Pipeline, site: Site) -> bool:
+    layer = pipeline.network.get_submodule(site.name)
+    return isinstance(layer, QuantLinear | QuantConv2d) and layer.coded is not None
+
+
+def sites_inside(block: Block, names: Iterable[str]) -> list[str]:
+    """Those of `names` that lie in `block`."""
     return [name for name in names if name == block.name or name.startswith(f"{block.name}.")]
 
 

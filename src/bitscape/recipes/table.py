@@ -8,7 +8,10 @@ from typing import Any
 
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
-from bitscape.recipes.recipe import Recipe, read_recipe
+from bitscape.recipes.recipe import Calibration, Recipe, read_recipe
+
+# A step of training reads one recorded call: its batch is that of the recording.
+CALIBRATION = {"adaround": Calibration(batch=4), "omniquant": Calibration(batch=4)}
 
 
 def recipe_name(method: str, scheme: str) -> str:
@@ -24,6 +27,7 @@ def bundled() -> dict[str, Recipe]:
             method=method,
             scheme=scheme,
             options=_options(method, scheme),
+            calibration=CALIBRATION.get(method, Calibration()),
             families=tuple(FAMILIES),
             description=f"{found.summary} {scheme} at every linear layer.",
         )

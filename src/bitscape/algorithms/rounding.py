@@ -1,0 +1,49 @@
+"""AdaRound: learning whether each weight goes up or down, for any set of representable numbers.
+
+Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", arXiv:2004.10568.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bitscape.formats import Format
+
+# The sigmoid is stretched beyond [0, 1] and cut, so that its ends can be reached (eq. 23).
+_LOW, _HIGH = -0.1, 1.1
+
+
+def neighbours(
+    x: Float[Tensor, "*view"], fmt: Format
+) -> tuple[Float[Tensor, "*view"], Float[Tensor, "*view"]]:
+    """The greatest value of `fmt` at or below `x` and the one above it.
+
+    For integers these are floor and ceil. Beyond an end of the format they are its last two values.
+    """
+    values = fmt.values().to(x)
+    above = torch.searchsorted(values, x.contiguous(), right=True).clamp(1, len(values) - 1)
+    return values[above - 1], values[above]
+
+
+def rectified_sigmoid(v: Float[Tensor, "*view"]) -> Float[Tensor, "*view"]:
+    """h = clip(1.2 sigmoid(v) - 0.1, 0, 1): the share of the way up (eq. 23)."""
+    return ((_HIGH - _LOW) * torch.sigmoid(v) + _LOW).clamp(0, 1)
+
+
+def inverse_rectified_sigmoid(h: Float[Tensor, "*view"]) -> Float[Tensor, "*view"]:
+    """The v with h(v) = h for h in [0, 1]."""
+    return torch.logit((h - _LOW) / (_HIGH - _LOW))
+
+
+def undecided(h: Float[Tensor, "*view"], beta: float) -> Float[Tensor, ""]:
+    """mean(1 - |2 h - 1|^beta): zero once every weight has gone up or down (eq. 24)."""
+    return (1 - (2 * h - 1).abs().pow(beta)).mean()
+
+
+def annealed(progress: float, start: float = 20.0, stop: float = 2.0) -> float:
+    """beta from `start` to `stop` along a cosine, `progress` from 0 to 1, as in the official code.
+
+    A great beta lets most weights move and pushes only those that are nearly decided.
+    """
+    share = 0.5 * (1 + torch.cos(torch.tensor(progress * torch.pi)).item())
+    return stop + (start - stop) * share

@@ -1,0 +1,48 @@
+"""AdaRound's pieces: neighbours of any format, and the sigmoid that decides between them."""
+
+import pytest
+import torch
+
+from bitscape.algorithms.rounding import (
+    annealed,
+    inverse_rectified_sigmoid,
+    neighbours,
+    rectified_sigmoid,
+    undecided,
+)
+from bitscape.formats import parse_format
+
+
+def test_neighbours_of_integers_are_floor_and_ceiling() -> None:
+    x = torch.tensor([-9.3, -8.0, -0.5, 0.0, 3.2, 6.9, 7.0, 12.0])
+    low, high = neighbours(x, parse_format("int4"))
+    assert low.tolist() == [-8, -8, -1, 0, 3, 6, 6, 6]
+    assert high.tolist() == [-7, -7, 0, 1, 4, 7, 7, 7]
+
+
+@pytest.mark.parametrize("name", ["int3", "uint4", "e2m1", "e4m3", "e3m0", "ternary"])
+def test_neighbours_enclose_and_are_adjacent(name: str) -> None:
+    fmt = parse_format(name)
+    values = fmt.values()
+    span = float(values[-1] - values[0])
+    share = torch.rand(200, generator=torch.Generator().manual_seed(0))
+    x = values[0] + share * span
+    low, high = neighbours(x, fmt)
+    assert bool(((low <= x) & (x <= high)).all())
+    assert torch.equal(torch.searchsorted(values, low) + 1, torch.searchsorted(values, high))
+    nearest = torch.where(x - low < high - x, low, high)
+    assert bool(((fmt.round(x) == nearest) | ((x - low) == (high - x))).all())
+
+
+def test_sigmoid_and_its_inverse_reach_both_ends() -> None:
+    h = torch.linspace(0, 1, 11)
+    torch.testing.assert_close(rectified_sigmoid(inverse_rectified_sigmoid(h)), h)
+    assert rectified_sigmoid(torch.tensor([-9.0, 9.0])).tolist() == [0, 1]
+
+
+def test_penalty_vanishes_once_all_is_decided() -> None:
+    decided = torch.tensor([0.0, 1.0, 1.0])
+    for beta in (2.0, 20.0):
+        assert float(undecided(decided, beta)) == 0
+        assert float(undecided(torch.tensor([0.5]), beta)) == 1
+    assert (annealed(0.0), annealed(1.0)) == (20.0, pytest.approx(2.0))

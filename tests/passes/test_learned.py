@@ -1,0 +1,113 @@
+"""What can be learnt of a layer: where it starts, and the codes it may end in."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitscape.formats import TensorScheme, parse_scheme
+from bitscape.nn import QuantLinear
+from bitscape.passes import Clip, Nearest, UpOrDown
+from bitscape.passes.learned import Affine, LearnedLayer, Settled, starting_affine
+from bitscape.quantizers import dequantize_weight
+from bitscape.structure import Role, Site, StepClock
+
+SCHEMES = ["W4A16", "W3A16,asym", "W3A16@g8", "We2m1A16", "WternaryA16", "MXFP4A16", "NVFP4A16"]
+every_scheme = pytest.mark.parametrize("text", SCHEMES)
+
+
+def weight_scheme(text: str) -> TensorScheme:
+    scheme = parse_scheme(text).default.weight
+    assert scheme is not None
+    return scheme
+
+
+def matrix() -> Tensor:
+    return torch.randn(24, 32, generator=torch.Generator().manual_seed(0))
+
+
+@every_scheme
+@pytest.mark.parametrize("rule", ["minmax", "mse"])
+def test_clipping_starts_at_rounding_to_nearest(text: str, rule: str) -> None:
+    W, scheme = matrix(), weight_scheme(text)
+    ours, expected = Clip(rule).start(W, scheme), Nearest(rule)(W, scheme)
+    found = ours.rounded(W)
+    torch.testing.assert_close(found.grid.scale, expected.grid.scale, rtol=1e-3, atol=0)
+    assert (found.codes == expected.codes).float().mean() > 0.99
+    W_hat = dequantize_weight(found.codes, found.grid, scheme)
+    torch.testing.assert_close(ours.weight(W), W_hat)
+
+
+def test_clipping_without_a_search_starts_there_exactly() -> None:
+    W, scheme = matrix(), weight_scheme("W4A16")
+    found, expected = Clip().start(W, scheme).rounded(W), Nearest()(W, scheme)
+    assert torch.equal(found.codes, expected.codes)
+    assert torch.equal(found.grid.scale, expected.grid.scale)
+
+
+@every_scheme
+def test_ranges_and_shares_have_gradients(text: str) -> None:
+    W, scheme = matrix(), weight_scheme(text)
+    for learner in (Clip(), UpOrDown()):
+        learned = learner.start(W, scheme)
+        assert isinstance(learned, nn.Module)
+        loss = learned.weight(W).square().sum() + learned.penalty(0.9)
+        gradients = torch.autograd.grad(loss, list(learned.parameters()), allow_unused=True)
+        assert any(g is not None and bool(g.abs().sum() > 0) for g in gradients)
+
+
+@every_scheme
+def test_rounding_up_or_down_starts_at_the_weight_itself(text: str) -> None:
+    W, scheme = matrix(), weight_scheme(text)
+    learned = UpOrDown("minmax").start(W, scheme)
+    expected = Nearest("minmax")(W, scheme)
+    reach = W if "M" not in text.upper()[1:] else W.clamp(-1e9, 1e9)
+    inside = (learned.weight(W) - reach).abs() < 1e-4
+    assert inside.float().mean() > 0.9
+    found = learned.rounded(W)
+    # Ties fall either way; everything else is rounded to nearest.
+    assert (found.codes == expected.codes).float().mean() > 0.97
+
+
+@pytest.mark.parametrize("text", ["W4A16", "W3A16,asym", "We2m1A16"])
+def test_hard_rounding_lies_at_a_neighbour(text: str) -> None:
+    W, scheme = matrix(), weight_scheme(text)
+    learned = UpOrDown().start(W, scheme)
+    [v] = learned.parameters()
+    v.data = torch.randn(v.shape, generator=torch.Generator().manual_seed(1)) * 5
+    found = learned.rounded(W)
+    W_hat = dequantize_weight(found.codes, found.grid, scheme)
+    zero = 0 if found.grid.zero is None else found.grid.zero
+    ends = [((side - zero) * found.grid.scale).view_as(W) for side in (learned.low, learned.high)]
+    near = torch.minimum((W_hat - ends[0]).abs(), (W_hat - ends[1]).abs())
+    assert float(near.max()) < 1e-5
+
+
+def test_settled_rounding_is_what_its_codes_say() -> None:
+    W, scheme = matrix(), weight_scheme("W3A16")
+    learned = UpOrDown().start(W, scheme)
+    found = learned.rounded(W)
+    expected = dequantize_weight(found.codes, found.grid, scheme)
+    assert torch.equal(Settled(learned, scheme).weight(W), expected)
+
+
+class Exact(nn.Module):
+    """A rounding that rounds nothing."""
+
+    def weight(self, W: Tensor) -> Tensor:
+        return W
+
+    def penalty(self, progress: float) -> Tensor:
+        return torch.zeros(())
+
+    def rounded(self, W: Tensor) -> None:
+        return None
+
+
+@pytest.mark.parametrize("shift", [True, False])
+def test_a_learnt_basis_changes_nothing_without_rounding(shift: bool) -> None:
+    linear = nn.Linear(32, 24)
+    x = torch.randn(5, 32, generator=torch.Generator().manual_seed(2)) + 1
+    layer = QuantLinear.of(linear, Site("fc", Role.FC1), StepClock())
+    affine = starting_affine((x.amin(0), x.amax(0)), [linear.weight.detach()], shift=shift)
+    assert isinstance(affine, Affine)
+    torch.testing.assert_close(LearnedLayer(layer, Exact(), affine)(x), linear(x))
