@@ -94,9 +94,11 @@ def test_an_official_checkpoint_prefers_its_average(tmp_path: Path) -> None:
     assert np.array_equal(model.sample([3]), expected.sample([3]))
 
 
-def test_dtype_is_that_of_the_network(tmp_path: Path) -> None:
-    checkpoint, tokenizer = own_names(pipeline("var-tiny"), tmp_path)
-    model = bitscape.load("var-tiny", checkpoint=checkpoint, tokenizer=tokenizer, dtype="bfloat16")
+@pytest.mark.parametrize("name", NAMES)
+def test_dtype_is_that_of_the_network(name: str, tmp_path: Path) -> None:
+    checkpoint, tokenizer = own_names(pipeline(name), tmp_path)
+    model = bitscape.load(name, checkpoint=checkpoint, tokenizer=tokenizer, dtype="bfloat16")
+    assert model.sample([1, 2]).shape == (2, 16, 16, 3)
     assert {p.dtype for p in model.pipeline.network.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in model.pipeline.tokenizer.parameters()} == {torch.float32}
     assert len(model.sample(2)) == 2
