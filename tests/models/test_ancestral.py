@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bitscape.models.ancestral import Ancestral, CosineDiffusion
+from bitscape.models.ancestral import Ancestral, CosineDiffusion, ancestral_step
 
 
 def test_the_schedule_is_that_of_diffusers() -> None:
@@ -48,6 +48,17 @@ def test_the_variance_lies_between_its_bounds() -> None:
     assert (low < middle).all()
     assert (middle < high).all()
     torch.testing.assert_close(path.step(x, noise, None, 3, draw), low)
+
+
+def test_the_bound_holds_the_clean_prediction() -> None:
+    bounded = Ancestral(CosineDiffusion(), 20, clip=2.0)
+    x, noise, draw = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
+    a, before = bounded.signal[:2]
+    # At the noisiest step x0 is out of bounds everywhere, so the mean is known.
+    low = ancestral_step(x, torch.full_like(x, -2.0), None, a, before, draw)
+    high = ancestral_step(x, torch.full_like(x, 2.0), None, a, before, draw)
+    found = bounded.step(x, noise, None, 0, draw)
+    torch.testing.assert_close(found, torch.where(x > noise, high, low))
 
 
 @pytest.mark.parametrize("steps", [1, 1001])

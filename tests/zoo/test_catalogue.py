@@ -4,7 +4,7 @@ import pytest
 
 from bitscape.models import FAMILIES
 from bitscape.zoo import ENTRIES
-from bitscape.zoo.catalogue import WIDTHS
+from bitscape.zoo.catalogue import MAR_HEADS, WIDTHS
 
 
 def parameters(name: str) -> int:
@@ -22,6 +22,11 @@ def test_sizes_grow_and_stay_below_two_million(family: str) -> None:
     counts = [parameters(f"{family}-{size}") for size in ("xs", "s", "m", "l")]
     assert all(big > 1.5 * small for small, big in zip(counts, counts[1:], strict=False))
     assert counts[-1] < 2_000_000
+
+
+@pytest.mark.parametrize("size", list(MAR_HEADS))
+def test_mar_is_matched_with_its_head_included(size: str) -> None:
+    assert parameters(f"mar-{size}") == pytest.approx(parameters(f"var-{size}"), rel=0.03)
 
 
 def test_twins_share_the_weights_of_their_model() -> None:

@@ -5,12 +5,10 @@ Dhariwal, "Improved Denoising Diffusion Probabilistic Models", arXiv 2102.09672,
 (learned variance) and 19 (betas of the subsequence). This is how DiT's figures were sampled.
 """
 
-import math
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bitscape.models.ancestral import ancestral_step, clean_sample
 from bitscape.models.diffusion import Diffusion
 from bitscape.structure import Randomness
 
@@ -34,17 +32,10 @@ class DDPM:
         """The latent after the step at `times[position]`.
 
         `prediction` is the noise, and behind its channels, where the network learned one, the
-        variance v in [-1, 1]: log variance = (1 + v) / 2 log beta + (1 - v) / 2 log posterior.
+        variance v of `ancestral_step`.
         """
         noise, learned = prediction[:, : x.shape[1]], prediction[:, x.shape[1] :]
         a, before = self.signal[position : position + 2]
-        beta = 1 - a / before
-        clean = (x - (1 - a) ** 0.5 * noise) / a**0.5
-        mean = beta * before**0.5 / (1 - a) * clean
-        mean = mean + (1 - before) * (1 - beta) ** 0.5 / (1 - a) * x
-        if position == len(self.times) - 1:
-            return mean
-        low, high = math.log(beta * (1 - before) / (1 - a)), math.log(beta)
-        share = (learned + 1) / 2 if learned.shape[1] else torch.zeros_like(x)
-        spread = torch.exp(0.5 * (share * high + (1 - share) * low))
-        return mean + spread * self.randomness.normal(*x.shape[1:])
+        drawn = x if before == 1 else self.randomness.normal(*x.shape[1:])
+        variance = learned if learned.shape[1] else None
+        return ancestral_step(x, clean_sample(x, noise, a), variance, a, before, drawn)

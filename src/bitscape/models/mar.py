@@ -154,17 +154,18 @@ class MARAdapter:
         temperature: float = 1.0,
         iterations: int | None = None,
         steps: int | None = None,
+        clip: float | None = None,
     ) -> Trajectory:
         """Token by token in a random order for each image, a few each iteration.
 
         In each one the backbone is called once and the head `steps` times, from pure noise, its
-        draws scaled by `temperature`. `guidance` g combines u + g (c - u) of the predicted noise,
-        none at 1 (or 0); "linear" raises it from 1 with the share of known tokens, "constant" does
-        not.
+        draws scaled by `temperature` and its clean predictions bounded by `clip`. `guidance` g
+        combines u + g (c - u) of the predicted noise, none at 1 (or 0); "linear" raises it from 1
+        with the share of known tokens, "constant" does not.
         """
         config, batch, length = self.config, len(conditions), self.config.length
         counts = masked_counts(length, iterations or config.iterations)
-        path = Ancestral(self.diffusion, steps or config.head_steps)
+        path = Ancestral(self.diffusion, steps or config.head_steps, clip)
         order = randomness.permutations(length)
         labels = conditions
         if guidance not in (0, 1):

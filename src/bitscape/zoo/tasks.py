@@ -1,5 +1,6 @@
 """What each family of the zoo is trained to do on the encoded images."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -8,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitscape.models import DiTAdapter, VARAdapter
+from bitscape.models import DiTAdapter, MARAdapter, VARAdapter
 from bitscape.structure import Lesson, Pipeline, drive
 from bitscape.training import Task
 from bitscape.zoo.encoded import Encoded
 
 WEIGHT_LIMIT = 100.0
+DRAWS = 4
 
 
 @dataclass
@@ -45,10 +47,13 @@ class GeneratorTask:
         dropped = torch.rand(len(result), generator=generator) < config.label_dropout
         return torch.where(dropped, config.num_classes, result)
 
+    def output(self, lesson: Lesson) -> Tensor:
+        """What the network answers to a lesson."""
+        return drive(self.pipeline.network, lesson.start(), self.pipeline.clocks)
+
     def per_image(self, lesson: Lesson) -> Tensor:
         """The family's loss on each image of a lesson."""
-        output = drive(self.pipeline.network, lesson.start(), self.pipeline.clocks)
-        return self.pipeline.adapter.loss(output, lesson.target)
+        return self.pipeline.adapter.loss(self.output(lesson), lesson.target)
 
 
 class NextScale(GeneratorTask):
@@ -80,24 +85,70 @@ class Denoising(GeneratorTask):
         labels = self.labels(step, drawn)
         latents = torch.from_numpy(self.data.latents[self.rows(step)].astype(np.float32))
         times = adapter.diffusion.timesteps
-        # Stratified timesteps, one from each of `batch` equal spans: less noise in the loss.
-        spans = torch.arange(self.batch) + torch.rand(self.batch, generator=drawn)
-        t = (spans * times / self.batch).long().clamp_max(times - 1)
+        t = stratified(self.batch, times, drawn)
         noise = torch.randn(latents.shape, generator=drawn)
         losses = self.per_image(adapter.noise_lesson(latents, labels, t, noise))
-        weights = (1 / adapter.diffusion.signal()).clamp_max(WEIGHT_LIMIT).float()
-        weighted = (weights[t] / weights.mean() * losses).mean()
+        weighted = (velocity_weights(adapter.diffusion.signal())[t] * losses).mean()
         return {"loss": weighted, "denoising_loss": losses.mean().detach()}
+
+
+class MaskedDenoising(GeneratorTask):
+    """Predict the noise of the masked tokens' latents, weighted as `Denoising` is.
+
+    The share of masked tokens is the paper's, one a batch: 1 - 0.25 |normal|, no less than 0.7.
+    Each masked token meets DRAWS timesteps, as in the paper: the head is cheap beside the backbone.
+    """
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Mean squared error of the noise over one batch, weighted and plain."""
+        adapter, drawn = self.pipeline.adapter, self.drawn(step)
+        assert isinstance(adapter, MARAdapter)
+        labels = self.labels(step, drawn)
+        latents = torch.from_numpy(self.data.latents[self.rows(step)].astype(np.float32))
+        length = adapter.config.length
+        masked = math.ceil(length * _masked_share(drawn))
+        order = torch.rand(self.batch, length, generator=drawn).argsort(dim=1)
+        count = self.batch * DRAWS * masked
+        t = stratified(count, adapter.diffusion.timesteps, drawn)
+        # Neighbouring spans would otherwise fall to the same image.
+        t = t[torch.randperm(count, generator=drawn)].view(self.batch, -1)
+        noise = torch.randn(*t.shape, latents.shape[1], generator=drawn)
+        lesson = adapter.masked_lesson(latents, labels, order, masked, t, noise)
+        predicted = self.output(lesson)[..., : noise.shape[2]]
+        errors = (predicted - noise).square().mean(dim=2)
+        weighted = (velocity_weights(adapter.diffusion.signal())[t] * errors).mean()
+        return {"loss": weighted, "denoising_loss": errors.mean().detach()}
+
+
+def stratified(count: int, timesteps: int, drawn: torch.Generator) -> Tensor:
+    """`count` timesteps, ascending, one from each of as many equal spans: less noise in a loss."""
+    spans = torch.arange(count) + torch.rand(count, generator=drawn)
+    return (spans * timesteps / count).long().clamp_max(timesteps - 1)
+
+
+def velocity_weights(signal: Tensor) -> Tensor:
+    """1 / alpha_bar for each timestep, bounded by WEIGHT_LIMIT, with mean one."""
+    weights = (1 / signal).clamp_max(WEIGHT_LIMIT).float()
+    return weights / weights.mean()
+
+
+def _masked_share(drawn: torch.Generator) -> float:
+    """1 - |z| / 4 with z normal, cut off at 0.7, by inversion of the error function."""
+    within = math.erf(0.3 / 0.25 / math.sqrt(2))
+    uniform = torch.rand(1, generator=drawn, dtype=torch.float64)
+    return 1 - 0.25 * math.sqrt(2) * float(torch.erfinv(uniform * within))
 
 
 TASKS: Mapping[str, Callable[[Pipeline, Encoded, int, int], Task]] = {
     "var": NextScale,
     "dit": Denoising,
+    "mar": MaskedDenoising,
 }
 """Family to task, built from the pipeline, the images, the seed and the batch size."""
 
 
-def block_matrices(module: nn.Module) -> list[nn.Parameter]:
-    """The weights of the transformer blocks' linears, which Muon trains."""
-    blocks = module.get_submodule("blocks")
-    return [p for p in blocks.parameters() if p.ndim == 2]
+def block_matrices(pipeline: Pipeline) -> list[nn.Parameter]:
+    """The weights of the blocks' linears, which Muon trains."""
+    network = pipeline.network
+    blocks = [network.get_submodule(block.name) for block in pipeline.adapter.blocks(network)]
+    return [p for block in blocks for p in block.parameters() if p.ndim == 2]

@@ -23,7 +23,7 @@ ENCODED = 400_000
 """Images encoded once; a budget beyond it starts over with fresh noise or dropout."""
 
 BATCH = 64
-IMAGES = {"var": 400_000, "dit": 800_000}
+IMAGES = {"var": 400_000, "dit": 800_000, "mar": 400_000}
 RATE = 5e-3
 
 DATA_SEEDS = {"autoencoder": 1, "encode": 2, "observer": 3, "sharpen": 4}
@@ -97,7 +97,7 @@ def train_generator(shop: Workshop, entry: Entry) -> None:
     module = pipeline.network.train()
     data = encoded.Encoded.open(shop.workspace / "encoded")
     task = TASKS[entry.family](pipeline, data, entry.seed, BATCH)
-    optimizers = muon(module, block_matrices(module), RATE)
+    optimizers = muon(module, block_matrices(pipeline), RATE)
     plan = Plan(steps=IMAGES[entry.family] // BATCH)
     averaged = train(task, optimizers, plan, shop.run(entry.name), shop.progress)
     save_module(averaged, shop.weights / f"{entry.name}.safetensors")
