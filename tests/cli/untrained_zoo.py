@@ -13,14 +13,16 @@ from torch import nn
 from bitscape import zoo
 from bitscape.evaluation import EvaluationProtocol
 from bitscape.structure import Pipeline
-from bitscape.zoo import autoencoder, checkpoints, protocol
+from bitscape.zoo import autoencoder, checkpoints, protocol, raster
 
 
 def load_pipeline(name: str) -> Pipeline:
     """A member of the zoo with random weights in every layer, exact in bfloat16."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        pipeline = checkpoints.assemble_entry(zoo.ENTRIES[name], autoencoder.build().eval())
+        entry = zoo.ENTRIES[name]
+        tokenizer = (raster if entry.family == "llamagen" else autoencoder).build()
+        pipeline = checkpoints.assemble_entry(entry, tokenizer.eval())
         for parameter in pipeline.network.parameters():
             spread = 0.5 * parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
             nn.init.normal_(parameter, std=spread)

@@ -4,7 +4,7 @@ import pytest
 
 from bitscape.models import FAMILIES
 from bitscape.zoo import ENTRIES
-from bitscape.zoo.catalogue import MAR_HEADS, WIDTHS
+from bitscape.zoo.catalogue import LINES, MAR_HEADS
 
 
 def parameters(name: str) -> int:
@@ -12,14 +12,14 @@ def parameters(name: str) -> int:
     return sum(p.numel() for p in FAMILIES[entry.family].network(entry.config).parameters())
 
 
-@pytest.mark.parametrize("size", list(WIDTHS))
-def test_the_families_are_matched_in_parameters(size: str) -> None:
-    assert parameters(f"dit-{size}") == pytest.approx(parameters(f"var-{size}"), rel=0.25)
+@pytest.mark.parametrize("name", [n for n, e in ENTRIES.items() if n == f"{e.family}-{e.size}"])
+def test_the_families_are_matched_in_parameters(name: str) -> None:
+    assert parameters(name) == pytest.approx(parameters(f"var-{ENTRIES[name].size}"), rel=0.25)
 
 
-@pytest.mark.parametrize("family", ["var", "dit"])
+@pytest.mark.parametrize("family", list(LINES))
 def test_sizes_grow_and_stay_below_two_million(family: str) -> None:
-    counts = [parameters(f"{family}-{size}") for size in ("xs", "s", "m", "l")]
+    counts = [parameters(f"{family}-{size}") for size in LINES[family].sizes]
     assert all(big > 1.5 * small for small, big in zip(counts, counts[1:], strict=False))
     assert counts[-1] < 2_000_000
 
@@ -31,4 +31,5 @@ def test_mar_is_matched_with_its_head_included(size: str) -> None:
 
 def test_twins_share_the_weights_of_their_model() -> None:
     assert ENTRIES["var-l-outlier"].weights == "var-l"
+    assert ENTRIES["llamagen-m-outlier"].weights == "llamagen-m"
     assert ENTRIES["var-s-seed1"].weights == "var-s-seed1"

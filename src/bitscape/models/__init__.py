@@ -4,10 +4,12 @@ from bitscape.models.dit import DiT, DiTAdapter, DiTConfig
 from bitscape.models.families import FAMILIES, assemble, describe
 from bitscape.models.family import Family
 from bitscape.models.kl import KLConfig, KLTokenizer
+from bitscape.models.llamagen import LlamaGen, LlamaGenAdapter, LlamaGenConfig
 from bitscape.models.mar import MARAdapter
 from bitscape.models.mar_network import MAR, MARConfig
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.var import VAR, VARAdapter, VARConfig
+from bitscape.models.vq import VQConfig, VQTokenizer
 
 __all__ = [
     "FAMILIES",
@@ -19,12 +21,17 @@ __all__ = [
     "Family",
     "KLConfig",
     "KLTokenizer",
+    "LlamaGen",
+    "LlamaGenAdapter",
+    "LlamaGenConfig",
     "MARAdapter",
     "MARConfig",
     "MultiScaleConfig",
     "MultiScaleTokenizer",
     "VARAdapter",
     "VARConfig",
+    "VQConfig",
+    "VQTokenizer",
     "assemble",
     "describe",
 ]

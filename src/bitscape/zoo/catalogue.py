@@ -1,9 +1,10 @@
 """What the zoo holds: names, configurations and training budgets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from bitscape.models import DiTConfig, MARConfig, VARConfig
+from bitscape.models import DiTConfig, LlamaGenConfig, MARConfig, VARConfig
+from bitscape.zoo import raster
 from bitscape.zoo.autoencoder import CONFIG, PATCH_NUMS, VOCABULARY
 from bitscape.zoo.shapes import CLASSES
 
@@ -13,7 +14,7 @@ WIDTHS: Mapping[str, tuple[int, int, int]] = {
     "m": (64, 4, 4),
     "l": (96, 5, 6),
 }
-"""Size to (width, depth, heads); VAR and DiT share it, which matches their parameters."""
+"""Size to (width, depth, heads); VAR, DiT and LlamaGen share it, which matches their parameters."""
 
 MAR_HEADS: Mapping[str, tuple[int, int]] = {"s": (48, 2), "m": (96, 2)}
 """Size of MAR to (width, depth) of its diffusion head.
@@ -22,11 +23,7 @@ Encoder and decoder have half the depth of VAR each, rounded up; with the head t
 VAR's.
 """
 
-SAMPLERS: Mapping[str, dict[str, float]] = {
-    "var": {"guidance": 1.0, "top_k": 0, "top_p": 0.0},
-    "dit": {"guidance": 3.0},
-    "mar": {"guidance": 3.0, "clip": 4.0},
-}
+Config = VARConfig | DiTConfig | LlamaGenConfig | MARConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Entry:
     name: str
     family: str
     size: str
-    config: VARConfig | DiTConfig | MARConfig
+    config: Config
     seed: int = 0
     twin: bool = False
 
@@ -46,35 +43,41 @@ class Entry:
         return self.name.removesuffix("-outlier")
 
 
-def _entry(family: str, size: str) -> Entry:
-    width, depth, heads = WIDTHS[size]
-    classes, latent = len(CLASSES), CONFIG.latent_channels
-    var = VARConfig(
-        width,
-        depth,
-        heads,
-        num_classes=classes,
+def _var(size: str) -> Config:
+    return VARConfig(
+        *WIDTHS[size],
+        num_classes=len(CLASSES),
         vocabulary=VOCABULARY,
-        latent_channels=latent,
+        latent_channels=CONFIG.latent_channels,
         patch_nums=PATCH_NUMS,
     )
-    dit = DiTConfig(
-        width,
-        depth,
-        heads,
-        num_classes=classes,
+
+
+def _dit(size: str) -> Config:
+    return DiTConfig(
+        *WIDTHS[size],
+        num_classes=len(CLASSES),
         side=PATCH_NUMS[-1],
-        latent_channels=latent,
+        latent_channels=CONFIG.latent_channels,
         patch=1,
         learn_sigma=False,
         frequencies=64,
     )
-    return Entry(f"{family}-{size}", family, size, var if family == "var" else dit)
 
 
-def _mar_entry(size: str) -> Entry:
+def _llamagen(size: str) -> Config:
+    return LlamaGenConfig(
+        *WIDTHS[size],
+        num_classes=len(CLASSES),
+        vocabulary=raster.VOCABULARY,
+        side=PATCH_NUMS[-1],
+        hidden_multiple=16,
+    )
+
+
+def _mar(size: str) -> Config:
     width, depth, heads = WIDTHS[size]
-    config = MARConfig(
+    return MARConfig(
         width,
         -(-depth // 2),
         heads,
@@ -88,16 +91,38 @@ def _mar_entry(size: str) -> Entry:
         iterations=16,
         head_steps=20,
     )
-    return Entry(f"mar-{size}", "mar", size, config)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The zoo's members of one family: how a size is configured, which there are, the sampler."""
+
+    config: Callable[[str], Config]
+    sizes: tuple[str, ...]
+    sampler: Mapping[str, float]
+
+
+LINES: Mapping[str, Line] = {
+    "var": Line(_var, ("xs", "s", "m", "l"), {"guidance": 1.0, "top_k": 0, "top_p": 0.0}),
+    "dit": Line(_dit, ("xs", "s", "m", "l"), {"guidance": 3.0}),
+    "mar": Line(_mar, ("s", "m"), {"guidance": 3.0, "clip": 4.0}),
+    "llamagen": Line(_llamagen, ("s", "m"), {"guidance": 2.0, "top_k": 0, "top_p": 1.0}),
+}
 
 
 def _entries() -> dict[str, Entry]:
-    first = [_entry(family, size) for family in ("var", "dit") for size in WIDTHS]
-    mar = [_mar_entry(size) for size in MAR_HEADS]
+    first = [
+        Entry(f"{family}-{size}", family, size, line.config(size))
+        for family, line in LINES.items()
+        for size in line.sizes
+    ]
     second = [replace(e, name=f"{e.name}-seed1", seed=1) for e in first if e.size in ("s", "m")]
-    largest = [*(e for e in first if e.size == "l"), mar[-1]]
-    twins = [replace(e, name=f"{e.name}-outlier", twin=True) for e in largest]
-    return {entry.name: entry for entry in [*first, *mar, *second, *twins]}
+    twins = [
+        replace(e, name=f"{e.name}-outlier", twin=True)
+        for e in first
+        if e.size == LINES[e.family].sizes[-1]
+    ]
+    return {entry.name: entry for entry in [*first, *second, *twins]}
 
 
 ENTRIES: Mapping[str, Entry] = _entries()

@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from bitscape.models import FAMILIES, MultiScaleTokenizer
+from bitscape.models import FAMILIES, MultiScaleTokenizer, VQTokenizer
 from bitscape.structure import Pipeline
-from bitscape.zoo import autoencoder
-from bitscape.zoo.catalogue import ENTRIES, SAMPLERS, WIDTHS, Entry
+from bitscape.zoo import autoencoder, raster
+from bitscape.zoo.catalogue import ENTRIES, LINES, WIDTHS, Entry
 from bitscape.zoo.observer import Observer
 from bitscape.zoo.outliers import plant_outliers
 
@@ -42,6 +42,22 @@ def load_tokenizer(folder: Path = FOLDER) -> MultiScaleTokenizer:
     return tokenizer.eval().requires_grad_(False)
 
 
+def load_raster_tokenizer(folder: Path = FOLDER) -> VQTokenizer:
+    """The same autoencoder with the flat codebook of the raster families."""
+    tokenizer = raster.share(raster.build(), load_tokenizer(folder))
+    load_module(raster.own_parts(tokenizer), folder / "raster.safetensors")
+    return tokenizer.eval().requires_grad_(False)
+
+
+RASTER = ("llamagen",)
+"""The families that read and write one token a cell."""
+
+
+def tokenizer_of(entry: Entry, folder: Path = FOLDER) -> nn.Module:
+    """The tokenizer that an entry's family speaks."""
+    return load_raster_tokenizer(folder) if entry.family in RASTER else load_tokenizer(folder)
+
+
 def load_observer(folder: Path = FOLDER) -> Observer:
     """The evaluation network."""
     result = Observer()
@@ -49,12 +65,12 @@ def load_observer(folder: Path = FOLDER) -> Observer:
     return result.eval().requires_grad_(False)
 
 
-def assemble_entry(entry: Entry, tokenizer: MultiScaleTokenizer) -> Pipeline:
+def assemble_entry(entry: Entry, tokenizer: nn.Module) -> Pipeline:
     """An untrained pipeline of a catalogue entry."""
     result = FAMILIES[entry.family].pipeline(
         f"zoo:{entry.name}", entry.size, entry.config, tokenizer
     )
-    result.sampler = dict(SAMPLERS[entry.family])
+    result.sampler = dict(LINES[entry.family].sampler)
     return result
 
 
@@ -72,7 +88,7 @@ def trained(family: str, folder: Path = FOLDER) -> list[str]:
 def load_pipeline(name: str, folder: Path = FOLDER) -> Pipeline:
     """The trained pipeline `name`; KeyError for a name the catalogue does not hold."""
     entry = ENTRIES[name]
-    pipeline = assemble_entry(entry, load_tokenizer(folder))
+    pipeline = assemble_entry(entry, tokenizer_of(entry, folder))
     load_module(pipeline.network, folder / f"{entry.weights}.safetensors")
     pipeline.network.requires_grad_(False)
     if entry.twin:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bitscape.models import MultiScaleTokenizer
 from bitscape.zoo import shapes
@@ -20,12 +21,25 @@ class Encoded:
     tokens: NDArray[np.int16]
     latents: NDArray[np.float16]
     labels: NDArray[np.int8]
+    raster: NDArray[np.int16] | None = None
+    """Tokens of the flat codebook, once it has been fitted."""
 
     @classmethod
     def open(cls, folder: Path) -> "Encoded":
         """The arrays of `folder`, mapped from disk."""
-        names = ("tokens", "latents", "labels")
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+        names = ("tokens", "latents", "labels", "raster")
+        paths = [folder / f"{name}.npy" for name in names]
+        return cls(*(np.load(path, mmap_mode="r") for path in paths if path.exists()))
+
+    def features(self, tokenizer: MultiScaleTokenizer, rows: slice) -> Tensor:
+        """Latent maps in the tokenizer's own units, shape (row, channel, height, width)."""
+        latents = torch.from_numpy(self.latents[rows].astype(np.float32))
+        shift, scale = tokenizer.latent_shift, tokenizer.latent_scale
+        return latents * scale[:, None, None] + shift[:, None, None]
+
+    def chunks(self) -> list[slice]:
+        """All rows, in slices of CHUNK."""
+        return [slice(first, first + CHUNK) for first in range(0, len(self.labels), CHUNK)]
 
     def batch(self, size: int, step: int) -> NDArray[np.int64]:
         """The rows of one step: consecutive, starting over when the data are used up."""

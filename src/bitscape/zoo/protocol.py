@@ -1,9 +1,9 @@
 """The offline evaluation protocol: held-out `shapes`, seen by the zoo's own observer."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitscape.evaluation import EvaluationProtocol
-from bitscape.models import MultiScaleTokenizer
+from bitscape.models import MultiScaleTokenizer, VQTokenizer
 from bitscape.structure import Pipeline
 from bitscape.zoo.checkpoints import load_observer
 from bitscape.zoo.shapes import CLASSES, draw
@@ -33,19 +33,21 @@ def held_out(indices: range) -> tuple[Tensor, Tensor]:
 def real_latents(pipeline: Pipeline, images: Tensor) -> Tensor:
     """The encoder's latents, in the units of the pipeline's family and never rounded to codes.
 
-    Both families are so measured against the same real latents; what the codebook costs VAR is part
-    of its distance.
+    All families are so measured against the same real latents; what the codebook costs a discrete
+    one is part of its distance.
     """
-    tokenizer = _tokenizer(pipeline.tokenizer)
-    return tokenizer.features(images) if pipeline.adapter.discrete else tokenizer.latents(images)
+    tokenizer = pipeline.tokenizer
+    if pipeline.adapter.discrete:
+        assert isinstance(tokenizer, MultiScaleTokenizer | VQTokenizer)
+        return tokenizer.features(images)
+    assert isinstance(tokenizer, MultiScaleTokenizer)
+    return tokenizer.latents(images)
 
 
 def rounded_latents(pipeline: Pipeline, images: Tensor) -> Tensor:
     """The best latents that a discrete model can emit: those of the images' own tokens."""
-    tokenizer = _tokenizer(pipeline.tokenizer)
+    tokenizer = pipeline.tokenizer
+    if isinstance(tokenizer, VQTokenizer):
+        return tokenizer.lookup(tokenizer.tokens(images))
+    assert isinstance(tokenizer, MultiScaleTokenizer)
     return tokenizer.quantizer.encode(tokenizer.features(images))[1][-1]
-
-
-def _tokenizer(module: nn.Module) -> MultiScaleTokenizer:
-    assert isinstance(module, MultiScaleTokenizer)
-    return module

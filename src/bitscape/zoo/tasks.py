@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitscape.models import DiTAdapter, MARAdapter, VARAdapter
+from bitscape.models import DiTAdapter, LlamaGenAdapter, MARAdapter, VARAdapter
 from bitscape.structure import Lesson, Pipeline, drive
 from bitscape.training import Task
 from bitscape.zoo.encoded import Encoded
@@ -65,6 +65,20 @@ class NextScale(GeneratorTask):
         assert isinstance(adapter, VARAdapter)
         flat = torch.from_numpy(self.data.tokens[self.rows(step)].astype(np.int64))
         tokens = flat.split([pn * pn for pn in adapter.config.patch_nums], dim=1)
+        lesson = adapter.token_lesson(tokens, self.labels(step, self.drawn(step)))
+        return {"loss": self.per_image(lesson).mean()}
+
+
+class NextToken(GeneratorTask):
+    """Predict each raster token from those before it."""
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Mean negative log-likelihood of one batch, nats a token."""
+        adapter, raster = self.pipeline.adapter, self.data.raster
+        assert isinstance(adapter, LlamaGenAdapter)
+        if raster is None:
+            raise FileNotFoundError("no raster tokens of the images: train the stage raster")
+        tokens = torch.from_numpy(raster[self.rows(step)].astype(np.int64))
         lesson = adapter.token_lesson(tokens, self.labels(step, self.drawn(step)))
         return {"loss": self.per_image(lesson).mean()}
 
@@ -143,6 +157,7 @@ TASKS: Mapping[str, Callable[[Pipeline, Encoded, int, int], Task]] = {
     "var": NextScale,
     "dit": Denoising,
     "mar": MaskedDenoising,
+    "llamagen": NextToken,
 }
 """Family to task, built from the pipeline, the images, the seed and the batch size."""
 

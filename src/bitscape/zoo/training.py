@@ -1,29 +1,30 @@
 """The script that trains the whole zoo, stage by stage, each stage resumable.
 
-Order: autoencoder, encode, then any generator; sharpen (the decoder alone) and observer whenever
-the autoencoder is done. Every stage keeps its state and log in a folder of the workspace, and its
-result as bf16 safetensors in the weight folder.
+Order: autoencoder, encode, then any generator (LlamaGen after raster, its codebook); sharpen (the
+decoder alone) and observer whenever the autoencoder is done. Every stage keeps its state and log in
+a folder of the workspace, and its result as bf16 safetensors in the weight folder.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from bitscape.models import MultiScaleTokenizer
 from bitscape.training import Plan, Progress, Run, adamw, muon, train
-from bitscape.zoo import autoencoder, encoded, observer
+from bitscape.zoo import autoencoder, encoded, observer, raster
 from bitscape.zoo.catalogue import ENTRIES, Entry
-from bitscape.zoo.checkpoints import assemble_entry, load_tokenizer, save_module
+from bitscape.zoo.checkpoints import assemble_entry, load_tokenizer, save_module, tokenizer_of
 from bitscape.zoo.tasks import TASKS, block_matrices
 
 ENCODED = 400_000
 """Images encoded once; a budget beyond it starts over with fresh noise or dropout."""
 
 BATCH = 64
-IMAGES = {"var": 400_000, "dit": 800_000, "mar": 400_000}
+IMAGES = {"var": 400_000, "dit": 800_000, "mar": 400_000, "llamagen": 400_000}
 RATE = 5e-3
 
 DATA_SEEDS = {"autoencoder": 1, "encode": 2, "observer": 3, "sharpen": 4}
@@ -90,10 +91,21 @@ def encode(shop: Workshop) -> None:
     encoded.encode(load_tokenizer(shop.weights), DATA_SEEDS["encode"], ENCODED, folder)
 
 
+def fit_raster(shop: Workshop, images: int = 6000) -> None:
+    """The flat codebook of the raster families, and the tokens of the encoded images in it."""
+    shared, folder = load_tokenizer(shop.weights), shop.workspace / "encoded"
+    data = encoded.Encoded.open(folder)
+    tokenizer, turn = raster.fit(shared, data.features(shared, slice(images)))
+    save_module(raster.own_parts(tokenizer), shop.weights / "raster.safetensors")
+    parts = (data.features(shared, rows) for rows in data.chunks())
+    tokens = [tokenizer.nearest(raster.turned(turn, f)).short().numpy() for f in parts]
+    np.save(folder / "raster.npy", np.concatenate(tokens))
+
+
 def train_generator(shop: Workshop, entry: Entry) -> None:
     """One generator, on the same images in the same order as every other size."""
     torch.manual_seed(entry.seed)
-    pipeline = assemble_entry(entry, load_tokenizer(shop.weights))
+    pipeline = assemble_entry(entry, tokenizer_of(entry, shop.weights))
     module = pipeline.network.train()
     data = encoded.Encoded.open(shop.workspace / "encoded")
     task = TASKS[entry.family](pipeline, data, entry.seed, BATCH)
@@ -109,6 +121,7 @@ def stages() -> dict[str, Callable[[Workshop], None]]:
         "autoencoder": train_autoencoder,
         "encode": encode,
         "sharpen": sharpen,
+        "raster": fit_raster,
         "observer": train_observer,
     }
     trained = [entry for entry in ENTRIES.values() if not entry.twin]
