@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.models import FAMILIES
+from bitscape.nn import footprint, insert
 from bitscape.structure import Absorb, Call, Fold, Pipeline, Randomness, Site, drive, invoke
 
 family_names = pytest.mark.parametrize("family", list(FAMILIES))
@@ -91,6 +92,15 @@ def test_turning_within_heads_leaves_the_output_unchanged(family: str) -> None:
             weight.copy_((weight.unflatten(-1, (-1, len(Q))) @ Q).flatten(-2))
     got = [invoke(network, pipeline.clocks, call) for call in calls]
     torch.testing.assert_close(got, before, rtol=1e-9, atol=1e-9)
+
+
+@family_names
+def test_every_parameter_costs_sixteen_bits_before_quantization(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    network = pipeline.network
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    insert(network, pipeline.adapter.sites(network), pipeline.clocks)
+    assert footprint(network).model_bits == 16 * parameters
 
 
 @family_names
