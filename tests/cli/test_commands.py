@@ -135,7 +135,8 @@ def test_bench(artefact: Path, bitscape: Command, tmp_path: Path) -> None:
     words = ("bench", artefact, "--batch", "1", "--seconds", "0.1", "--out", out, "--json")
     found = bitscape(*words).json
     assert json.loads(out.read_text()) == found
-    assert set(found) == {"machine", "rows"}
+    assert set(found) == {"machine", "model", "parameters", "rows"}
+    assert found["parameters"] > 0
     assert [row["backend"] for row in found["rows"][-2:]] == ["fp32", "bf16"]
     assert found["rows"][0]["scheme"] == "W4A16"
     assert set(found["rows"][0]) == {

@@ -1,7 +1,7 @@
 """What `bitscape bench` measures: one model drawing images in several arithmetics."""
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,16 @@ def row(backend: Backend, model: Model, batch: int, latency: Latency, peak: int)
         "weight_bytes_resident": resident_bytes(model.pipeline.network),
         "peak_rss_bytes": peak,
     }
+
+
+def subject(models: Iterable[Model]) -> dict[str, Any]:
+    """What was timed: its name and size, which is null unless a float rival was timed as well."""
+    names, sizes = set(), set()
+    for model in models:
+        names.add(model.name)
+        if model.recipe is None:
+            sizes.add(sum(each.numel() for each in model.pipeline.network.parameters()))
+    return {"model": min(names), "parameters": min(sizes, default=None)}
 
 
 def _float(name: str, rival: str, device: str) -> Backend:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bitscape.cli import options
-from bitscape.cli.backends import backends, peak_of, row, timed
+from bitscape.cli.backends import backends, peak_of, row, subject, timed
 from bitscape.cli.terminal import Report, Terminal, table
 from bitscape.evaluation.storage import write_whole
 from bitscape.runtime import describe_machine
@@ -38,8 +38,8 @@ def bench(
     terminal = Terminal(json, verbose)
     rivals, batches = options.words(against), options.numbers(batch, "--batch")
     with terminal.progress() as report:
-        rows = _rows(model, rivals, batches, seconds, device, kernel, report)
-    result = {"machine": describe_machine(), "rows": rows}
+        measured = _measured(model, rivals, batches, seconds, device, kernel, report)
+    result = {"machine": describe_machine(), **measured}
     if out is not None:
         write_whole(out, (json_text.dumps(result, indent=2) + "\n").encode())
     header = ("backend", "scheme", "batch", "median ms", "p10", "p90", "images/s", "weight bytes")
@@ -50,12 +50,12 @@ def bench(
             one["images_per_s"],
             one["weight_bytes_resident"],
         )
-        for one in rows
+        for one in measured["rows"]
     ]
     terminal.result(result, table(header, lines))
 
 
-def _rows(
+def _measured(
     model: str,
     rivals: list[str],
     batches: list[int],
@@ -63,7 +63,7 @@ def _rows(
     device: str,
     kernel: str,
     report: Report,
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     found = backends(model, rivals, device, kernel)
     total = len(found) + len(batches)
     peaks = []
@@ -77,4 +77,4 @@ def _rows(
         for backend, peak in zip(found, peaks, strict=True):
             rows.append(row(backend, models[backend], batch, latencies[backend], peak))
         report("bench", done, total)
-    return rows
+    return {**subject(models.values()), "rows": rows}

@@ -26,6 +26,8 @@ SUMMARIES = {
     "inspect": "Show the real bytes, formats and kernels of an artefact.",
     "bench": "Time a model against float32 and bfloat16.",
     "sweep": "Run a grid of model x recipe x seed, resumably.",
+    "law": "Fit bit-level scaling laws to runs, a CSV or published results.",
+    "plan": "Say what to deploy under a budget of memory, compute or time.",
     "zoo": "Train the bundled models.",
 }
 

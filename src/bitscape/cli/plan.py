@@ -1,0 +1,152 @@
+"""`bitscape plan`."""
+
+import json as json_text
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bitscape.cli import options
+from bitscape.cli.quantities import size
+from bitscape.cli.terminal import Terminal
+from bitscape.laws import Answer, Budget, Candidate, plan, read_study
+
+LawFile = Annotated[Path, typer.Option("--law", help="law.json, as `bitscape law --out` writes.")]
+Memory = Annotated[str | None, typer.Option("--memory", help="Weights at most, such as 1.5GB.")]
+Compute = Annotated[
+    float | None, typer.Option("--compute-bits", help="Compute bits at most, in units of 1e9.")
+]
+Latency = Annotated[
+    float | None, typer.Option("--latency-ms", help="Milliseconds an image at most.")
+]
+Profile = Annotated[
+    list[Path] | None,
+    typer.Option("--device-profile", help="bench.json of the device; several sizes may follow."),
+]
+Quality = Annotated[
+    float | None, typer.Option("--quality", help="Good enough: take the cheapest that reaches it.")
+]
+Family = Annotated[str | None, typer.Option("--family", help="Answer for this family only.")]
+
+UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def register(app: typer.Typer, summary: str) -> None:
+    """Add the command to the application."""
+    app.command("plan", help=summary)(deploy)
+
+
+def deploy(
+    law: LawFile,
+    memory: Memory = None,
+    compute_bits: Compute = None,
+    latency_ms: Latency = None,
+    device_profile: Profile = None,
+    quality: Quality = None,
+    family: Family = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Name the best model, method and precision of each source and family under one budget."""
+    terminal = Terminal(json, verbose)
+    budget = _budget(memory, compute_bits, latency_ms)
+    profile = read_profile(device_profile) if device_profile else None
+    answers = plan(read_study(law), budget, quality=quality, profile=profile)
+    if family is not None:
+        known = sorted({answer.family for answer in answers})
+        answers = [answer for answer in answers if answer.family == family]
+        if not answers:
+            raise ValueError(f"no law of family {family!r}: the file has {', '.join(known)}")
+    found = {
+        "budget": budget.model_dump(),
+        "quality": quality,
+        "answers": [answer.model_dump(mode="json") for answer in answers],
+    }
+    terminal.result(found, "\n\n".join(_words(answer, budget) for answer in answers))
+
+
+def read_profile(paths: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
+    """Scheme to (parameters, milliseconds an image), at the smallest batch that was timed."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: `bitscape bench --out` writes it")
+        try:
+            content = json_text.loads(path.read_bytes())
+            parameters, rows = content["parameters"], content["rows"]
+            batch = min(row["batch"] for row in rows)
+            timed = [
+                (row["scheme"], row["latency_ms"]["median"] / batch)
+                for row in rows
+                if row["batch"] == batch
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is no profile: make it with `bitscape bench --out`"
+            ) from error
+        if parameters is None:
+            raise ValueError(f"{path} names no size: bench --against fp32 or bf16 as well")
+        for scheme, milliseconds in timed:
+            found.setdefault(scheme, []).append((parameters, milliseconds))
+    return found
+
+
+def bytes_of(text: str) -> float:
+    """Bytes of "1.5GB", "700 MiB", "8e8"; ValueError for anything else."""
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
+    unit = UNITS.get(found[2].upper() or "B") if found else None
+    try:
+        return float(found[1]) * unit if found and unit else _not_a_size(text)
+    except ValueError:
+        return _not_a_size(text)
+
+
+def _not_a_size(text: str) -> float:
+    raise ValueError(f"--memory {text!r}: write a number with B, kB, MB, GB, KiB, MiB or GiB")
+
+
+def _budget(memory: str | None, compute_bits: float | None, latency_ms: float | None) -> Budget:
+    given = [
+        budget
+        for budget in (
+            None if memory is None else Budget(kind="memory", limit=bytes_of(memory)),
+            None if compute_bits is None else Budget(kind="compute-bits", limit=compute_bits),
+            None if latency_ms is None else Budget(kind="latency", limit=latency_ms),
+        )
+        if budget is not None
+    ]
+    if len(given) != 1:
+        raise ValueError("give one of --memory, --compute-bits and --latency-ms")
+    return given[0]
+
+
+def _words(answer: Answer, budget: Budget) -> str:
+    lines = [f"{answer.series}, {answer.source}: {answer.reason}."]
+    for word, one in (("deploy", answer.best), ("runner-up", answer.runner_up)):
+        if one is not None:
+            lines.append(f"  {word:10}{_line(one, answer.metric, budget)}")
+    if answer.tempting is not None:
+        lines.append(f"  {'unproven':10}{_line(answer.tempting, answer.metric, budget)}")
+    return "\n".join(lines)
+
+
+def _line(one: Candidate, metric: str, budget: Budget) -> str:
+    low, high = one.quality_ci
+    stored = " stored in 16 bits" if one.w_bits > 16 else ""
+    measured = "" if one.measured is None else f", measured {one.measured:.3g}"
+    beyond = (
+        "within the sizes measured"
+        if not one.extrapolated
+        else f"extrapolated to {one.times_beyond:.3g} times the sizes measured"
+    )
+    cost = {
+        "memory": size(int(one.memory_bytes)),
+        "compute-bits": f"{one.cost:.3g}e9 compute bits",
+        "latency": f"{one.cost:.3g} ms",
+    }[budget.kind]
+    return (
+        f"{one.model} {one.method} {one.scheme}{stored}, {cost}: {metric} {one.quality:.3g} "
+        f"({low:.3g} to {high:.3g}){measured}, {beyond}"
+    )

@@ -1,0 +1,187 @@
+"""Fitting every form to every setting, and choosing one by leaving out a size at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import fdtrc
+
+from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power
+from bitscape.laws.law import FORMS, Form, Law
+from bitscape.laws.settings import Axis, Ladder, Setting
+from bitscape.laws.table import Number
+
+Vector = NDArray[np.float64]
+Fits = dict[Form, list[Law] | None]
+
+SIZES = 3
+"""A law needs one degree of freedom over its two numbers."""
+
+_FIRST: Form = "power"
+
+
+class Fitted(NamedTuple):
+    """A setting with the forms that could be fitted, their left-out errors and the choice.
+
+    `errors` are root mean squares over sizes of log Q minus its prediction from the other sizes.
+    """
+
+    setting: Setting
+    laws: dict[Form, Law]
+    errors: dict[Form, float]
+    chosen: Form | None
+
+    @property
+    def law(self) -> Law | None:
+        """The law in the chosen form."""
+        return None if self.chosen is None else self.laws[self.chosen]
+
+
+class Parallelism(NamedTuple):
+    """F-test of one common exponent for all precisions of a method against one each.
+
+    A small `p` rejects parallel lines; it says nothing when the lines are few and noisy.
+    """
+
+    ladder: Ladder
+    method: str
+    a_bits: Number
+    labels: tuple[str, ...]
+    alpha: float
+    alpha_ci: tuple[float, float]
+    f: float
+    dof: tuple[int, int]
+    p: float
+
+
+def fit_all(settings: Sequence[Setting], axis: Axis) -> list[Fitted]:
+    """Every setting with every form; the shared forms run over a method and full precision."""
+    return [_fitted(setting, settings, axis) for setting in settings]
+
+
+def relatives(setting: Setting, settings: Sequence[Setting]) -> list[Setting]:
+    """`setting`, the same method at its other precisions, and full precision of the same ladder."""
+    same = [
+        other
+        for other in settings
+        if other.ladder == setting.ladder
+        and other.method == setting.method
+        and len(other.points) >= SIZES
+    ]
+    distinct = {other.scheme: other for other in reversed(same)} | {setting.scheme: setting}
+    reference = full_precision_of(setting, settings)
+    kept = list(distinct.values())
+    return kept if setting.full_precision or reference is None else [*kept, reference]
+
+
+def full_precision_of(setting: Setting, settings: Sequence[Setting]) -> Setting | None:
+    """The full precision that `setting` is compared with: of its own table if that has one."""
+    found = [
+        one
+        for one in settings
+        if one.full_precision and one.ladder == setting.ladder and len(one.points) >= SIZES
+    ]
+    own = [one for one in found if one.table == setting.table]
+    return next(iter(own + found), None)
+
+
+def parallelism(settings: Sequence[Setting]) -> list[Parallelism]:
+    """The test for each method and activation width with two weight widths or more.
+
+    Full precision joins where activations keep it.
+    """
+    found, seen = [], set()
+    for setting in settings:
+        key = setting.ladder, setting.method, setting.a_bits
+        if key in seen or setting.full_precision:
+            continue
+        seen.add(key)
+        group = [one for one in relatives(setting, settings) if one.a_bits == setting.a_bits]
+        if sum(not one.full_precision for one in group) < 2:
+            continue
+        common, free = fit_effective(group), [fit_power(one) for one in group]
+        if common is not None:
+            found.append(_test(group, common[0], [law for law in free if law is not None]))
+    return found
+
+
+def _test(group: Sequence[Setting], common: Law, free: Sequence[Law]) -> Parallelism:
+    dof_free = sum(law.dof for law in free)
+    within = sum(law.sigma**2 * law.dof for law in free)
+    extra = common.dof - dof_free
+    f = max(common.sigma**2 * common.dof - within, 0.0) / extra / (within / dof_free)
+    return Parallelism(
+        ladder=group[0].ladder,
+        method=group[0].method,
+        a_bits=group[0].a_bits,
+        labels=tuple(one.label for one in group),
+        alpha=common.alpha,
+        alpha_ci=common.alpha_ci(),
+        f=f,
+        dof=(extra, dof_free),
+        p=float(fdtrc(extra, dof_free, f)),
+    )
+
+
+def _fitted(setting: Setting, settings: Sequence[Setting], axis: Axis) -> Fitted:
+    group = relatives(setting, settings) if len(setting.points) >= SIZES else []
+    laws: dict[Form, Law] = {}
+    misses: dict[Form, Vector] = {}
+    for form in FORMS if group else ():
+        if (law := _fit(form, setting, group, axis)) is not None:
+            laws[form] = law
+            if (missed := _left_out(form, setting, group, axis)) is not None:
+                misses[form] = missed
+    errors = {form: float(np.sqrt(np.square(missed).mean())) for form, missed in misses.items()}
+    return Fitted(setting, laws, errors, _choose(laws, misses))
+
+
+def _fit(form: Form, setting: Setting, group: Sequence[Setting], axis: Axis) -> Law | None:
+    own: dict[Form, Callable[[Setting], Law | None]] = {
+        "power": fit_power,
+        "power-floor": fit_floor,
+    }
+    if form in own:
+        return own[form](setting)
+    ranked = [setting, *(one for one in group if one is not setting)]
+    if form == "effective":
+        shared = fit_effective(ranked)
+    else:
+        # Model bits do not see activations, so there the form holds at one activation width only.
+        alike = [one for one in ranked if one.a_bits == setting.a_bits or axis == "compute-bits"]
+        shared = fit_bivariate(alike, axis)
+    return None if shared is None else shared[0]
+
+
+def _left_out(form: Form, setting: Setting, group: Sequence[Setting], axis: Axis) -> Vector | None:
+    """log Q of each size minus its prediction by the fit without that size."""
+    if len(setting.points) - 1 < (4 if form == "power-floor" else 3):
+        return None
+    missed = []
+    for point in setting.points:
+        size = point.parameters
+        rest = [one.without(size) for one in group]
+        law = _fit(form, setting.without(size), [one for one in rest if one.points], axis)
+        if law is None:
+            return None
+        missed.append(float(np.log(point.quality) - np.log(law.quality(point.bits))))
+    return np.array(missed)
+
+
+def _choose(laws: dict[Form, Law], misses: dict[Form, Vector]) -> Form | None:
+    """The power law, unless another form misses left-out sizes by less.
+
+    Less means that the mean gain in squared error exceeds its standard error over sizes: with four
+    sizes the smallest error is often an accident.
+    """
+    if _FIRST not in misses:
+        return _FIRST if _FIRST in laws else None
+    baseline = np.square(misses[_FIRST])
+    best, gain_of_best = _FIRST, 0.0
+    for form, missed in misses.items():
+        gain = baseline - np.square(missed)
+        error = gain.std(ddof=1) / len(gain) ** 0.5
+        if gain.mean() > max(error, gain_of_best):
+            best, gain_of_best = form, float(gain.mean())
+    return best

@@ -1,0 +1,66 @@
+"""How numbers of a study are written, the same in text, figures and page."""
+
+from bitscape.laws import LawEntry, SettingEntry, Study
+
+FORM_NAMES = {
+    "power": "power law",
+    "power-floor": "power law over a floor",
+    "bivariate": "bivariate",
+    "effective": "effective parameters",
+}
+
+Ends = tuple[float | None, float | None] | None
+
+
+def axis_name(study: Study) -> str:
+    """The axis with its unit."""
+    return "model bits (Gbit)" if study.axis == "model-bits" else "compute bits (1e9)"
+
+
+def metric_name(study: Study) -> str:
+    """The metric as people write it."""
+    return {"fid": "FID", "sfid": "sFID", "fd_shapes": "FD-shapes", "nll": "NLL"}.get(
+        study.metric, study.metric
+    )
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; nothing for nothing."""
+    if value is None:
+        return ""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+    return f"{value:.3g}"
+
+
+def interval(ends: Ends) -> str:
+    """ "3.5 to 6.0", an open end as "no limit"."""
+    if ends is None:
+        return ""
+    low, high = ends
+    if low is None and high is None:
+        return "no limit"
+    if low is None or high is None:
+        return f"above {number(low)}" if high is None else f"below {number(high)}"
+    return f"{number(low)} to {number(high)}"
+
+
+def remark(law: LawEntry) -> str:
+    """Why a reading is missing, or how far it lies outside the measured sizes."""
+    if law.reason is not None:
+        return law.reason
+    if law.extrapolated and law.times_beyond is not None:
+        return f"extrapolated to {law.times_beyond:.3g} times the sizes measured"
+    return ""
+
+
+def name(study: Study, one: SettingEntry) -> str:
+    """The setting; a second reading of one names its table."""
+    text = one.method if one.w_bits >= 16 and one.a_bits >= 16 else f"{one.method} {one.scheme}"
+    twins = [
+        other
+        for other in study.settings
+        if (other.source, other.series, other.method, other.scheme)
+        == (one.source, one.series, one.method, one.scheme)
+    ]
+    return f"{text} (table {one.table})" if len(twins) > 1 and one.table else text

@@ -1,0 +1,125 @@
+"""Laws recovered from tables that were drawn from them."""
+
+import numpy as np
+import pytest
+
+from bitscape.laws import Row, settings_of, study
+from bitscape.laws.choice import fit_all, parallelism
+from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power
+
+SIX = (1e8, 2e8, 4e8, 8e8, 1.6e9, 3.2e9)
+
+
+def one(rows: list[Row]):
+    """The only setting of `rows`."""
+    (setting,) = settings_of(rows, "model-bits", "fid")
+    return setting
+
+
+def test_power_law_is_recovered(table) -> None:
+    law = fit_power(one(table(a=4, alpha=0.3)))
+    assert (np.exp(law.log_a), law.alpha, law.r2) == pytest.approx((4, 0.3, 1))
+    assert law.dof == 2
+    assert law.bits_at(float(law.quality(1.7))) == pytest.approx(1.7)
+
+
+def test_floor_is_recovered(table) -> None:
+    law = fit_floor(one(table(a=4, alpha=0.6, floor=1.5, sizes=SIX)))
+    assert (np.exp(law.log_a), law.alpha, law.floor) == pytest.approx((4, 0.6, 1.5), rel=1e-4)
+    assert law.dof == 3
+    assert law.bits_at(1.4) is None
+
+
+def test_a_floor_that_does_not_help_is_none(table) -> None:
+    setting = one(table(noise=0.02, a=4, alpha=0.3, seed=2))
+    power, floored = fit_power(setting), fit_floor(setting)
+    if floored.floor == 0:
+        assert floored.alpha == pytest.approx(power.alpha)
+    assert floored.dof == power.dof - 1
+    steeper = one([*table(sizes=(1e8, 3e8), alpha=0.2), *table(a=3, sizes=(1e9, 3e9), alpha=0.9)])
+    assert fit_floor(steeper).floor == 0
+
+
+def test_floor_never_fits_worse(table) -> None:
+    for seed in range(20):
+        setting = one(table(noise=0.1, sizes=SIX, seed=seed))
+        power, floored = fit_power(setting), fit_floor(setting)
+        assert floored.r2 >= power.r2 - 1e-9
+
+
+def test_bivariate_law_is_recovered(table) -> None:
+    """Q = a N^-alpha b^-beta, which is a (bN)^-alpha with a' = a b^(alpha - beta)."""
+    rows = [
+        row
+        for bits in (3, 4, 8)
+        for row in table(a=2 * bits ** (0.3 - 0.5), alpha=0.3, w_bits=bits)
+    ]
+    settings = settings_of(rows, "model-bits", "fid")
+    for setting, law in zip(settings, fit_bivariate(settings, "model-bits"), strict=True):
+        assert law.alpha == pytest.approx(0.3)
+        assert np.exp(law.log_a) == pytest.approx(2 * setting.w_bits ** (0.3 - 0.5))
+        assert law.dof == 12 - 3
+
+
+def test_effective_parameters_share_one_exponent(table) -> None:
+    rows = [row for bits, a in ((3, 9.0), (4, 5.0), (8, 6.0)) for row in table(a=a, w_bits=bits)]
+    laws = fit_effective(settings_of(rows, "model-bits", "fid"))
+    assert [law.alpha for law in laws] == pytest.approx([0.3] * 3)
+    assert [float(np.exp(law.log_a)) for law in laws] == pytest.approx([9, 5, 6])
+    assert laws[0].dof == 12 - 4
+
+
+def test_shared_forms_need_two_precisions(table) -> None:
+    settings = settings_of(table(), "model-bits", "fid")
+    assert fit_bivariate(settings, "model-bits") is None
+    assert fit_effective(settings) is None
+
+
+def test_parallel_lines_pass_and_crossing_ones_do_not(table) -> None:
+    def p(*exponents: float) -> float:
+        rows = [
+            row
+            for bits, alpha in zip((3, 4, 8), exponents, strict=True)
+            for row in table(alpha=alpha, w_bits=bits, noise=0.01, seed=bits)
+        ]
+        (test,) = parallelism(settings_of(rows, "model-bits", "fid"))
+        assert test.dof == (2, 6)
+        return test.p
+
+    assert p(0.3, 0.3, 0.3) > 0.05 > 0.001 > p(0.3, 0.5, 0.8)
+
+
+def test_two_sizes_make_no_law(table) -> None:
+    found = study([*table(sizes=(1e8, 1e9)), *table(method="rtn")])
+    few = [law for law in found.laws if law.method == "gptq"]
+    assert all(law.alpha is None and not law.chosen and "2 sizes" in law.reason for law in few)
+    assert any("too few sizes" in said for said in found.caveats)
+
+
+def test_forms_are_chosen_by_the_size_left_out(table) -> None:
+    floored = table(a=4, alpha=0.9, floor=2, sizes=SIX, noise=0.002)
+    straight = table(a=4, alpha=0.3, sizes=SIX, noise=0.02, method="rtn")
+    found = fit_all(settings_of([*floored, *straight], "model-bits", "fid"), "model-bits")
+    assert [one.chosen for one in found] == ["power-floor", "power"]
+    assert found[0].errors["power-floor"] < found[0].errors["power"]
+
+
+def test_runs_of_one_size_become_one_point(table) -> None:
+    twice = [*table(noise=0.1, seed=1), *table(noise=0.1, seed=2)]
+    setting = one(twice)
+    assert [point.repeats for point in setting.points] == [2] * 4
+    assert fit_power(setting).dof == 2
+    first, second = (one(table(noise=0.1, seed=seed)) for seed in (1, 2))
+    assert setting.quality == pytest.approx(np.sqrt(first.quality * second.quality))
+
+
+def test_rows_of_two_sources_are_never_fitted_together(table) -> None:
+    rows = [*table(sizes=(1e8, 3e8)), *table(sizes=(1e9, 3e9), source="there")]
+    assert all(law.alpha is None for law in study(rows).laws)
+
+
+def test_metrics_that_rise_are_refused(table) -> None:
+    with pytest.raises(ValueError, match="better when higher"):
+        study(table(metric="is"), metric="is")
+    with pytest.raises(ValueError, match="no row measures 'nll'"):
+        study(table(), metric="nll")

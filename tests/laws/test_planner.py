@@ -1,0 +1,93 @@
+"""What to deploy: the answer keeps its budget, and says how far it reaches."""
+
+import pytest
+
+from bitscape.laws import Axis, Budget, Study, latency, plan, study
+
+Studies = dict[Axis, Study]
+
+
+def memory(gigabytes: float) -> Budget:
+    return Budget(kind="memory", limit=gigabytes * 1e9)
+
+
+def test_published_answer_for_1_5_gigabytes(studies: Studies) -> None:
+    answer = plan(studies["model-bits"], memory(1.5))[0]
+    best = answer.best
+    assert (answer.family, best.model, best.method, best.scheme) == (
+        "var",
+        "var-d30",
+        "topkld",
+        "W4A16",
+    )
+    assert best.measured == 2.12 and best.quality_ci[0] < 2.12 < best.quality_ci[1]
+    assert not best.extrapolated and best.times_beyond == 1
+    assert answer.runner_up.quality >= best.quality
+
+
+def test_no_answer_breaks_the_budget(studies: Studies) -> None:
+    for gigabytes in (0.2, 0.5, 1.0, 2.0, 8.0):
+        for answer in plan(studies["model-bits"], memory(gigabytes)):
+            for one in (answer.best, answer.runner_up):
+                assert one is None or one.memory_bytes <= gigabytes * 1e9
+
+
+def test_more_memory_never_predicts_less(studies: Studies) -> None:
+    found = [plan(studies["model-bits"], memory(size))[0].best for size in (0.2, 0.4, 0.8, 1.6)]
+    qualities = [one.quality for one in found]
+    assert qualities == sorted(qualities, reverse=True)
+
+
+def test_compute_budget(studies: Studies) -> None:
+    best = plan(studies["compute-bits"], Budget(kind="compute-bits", limit=64))[0].best
+    assert (best.method, best.scheme, best.model) == ("topkld", "W4A8", "var-d30")
+    assert best.compute_bits == best.cost == pytest.approx(64)
+
+
+def test_quality_asks_for_the_cheapest(studies: Studies) -> None:
+    answer = plan(studies["model-bits"], memory(8), quality=2.6)[0]
+    assert (answer.best.model, answer.best.scheme) == ("var-d24", "W4A16")
+    assert answer.best.quality <= 2.6 and answer.best.cost <= answer.runner_up.cost
+    nothing = plan(studies["model-bits"], memory(8), quality=1.0)[0]
+    assert nothing.best is None and "nothing that fits reaches 1" in nothing.reason
+
+
+def test_nothing_fits(studies: Studies) -> None:
+    answer = plan(studies["model-bits"], memory(1e-3))[0]
+    assert answer.best is None and answer.reason.startswith("nothing fits: var-d16 W3A16")
+
+
+def test_extrapolated_candidates_are_the_last_resort(table) -> None:
+    rows = [
+        *table(method="a", a=4),
+        *table(method="b", a=3, sizes=(1e8, 2e8, 4e8, 5e8)),
+    ]
+    answer = plan(study(rows), memory(2))[0]
+    assert (answer.best.method, answer.best.extrapolated) == ("a", False)
+    tempting = answer.tempting
+    assert (tempting.method, tempting.model, tempting.measured) == ("b", "var-3e+09", None)
+    assert tempting.extrapolated and tempting.times_beyond == pytest.approx(6)
+
+
+def test_latency_follows_the_profile(studies: Studies) -> None:
+    profile = {"W4A16": [(310e6, 10.0)], "W16A16": [(310e6, 20.0)]}
+    budget = Budget(kind="latency", limit=40.0)
+    answer = plan(studies["model-bits"], budget, profile=profile)[0]
+    assert (answer.best.model, answer.best.scheme) == ("var-d24", "W4A16")
+    assert answer.best.cost == pytest.approx(10 * 1000 / 310)
+    with pytest.raises(ValueError, match="needs a device profile"):
+        plan(studies["model-bits"], budget)
+    other = plan(studies["model-bits"], budget, profile={"W1A1": [(1.0, 1.0)]})[0]
+    assert other.best is None and "times none of its schemes" in other.reason
+
+
+def test_latency_between_two_sizes() -> None:
+    points = [(4e8, 40.0), (1e8, 10.0)]
+    assert latency(points, 2e8) == pytest.approx(20)
+    assert latency(points, 5e7) == pytest.approx(5)
+    assert latency(points, 8e8) == pytest.approx(80)
+
+
+def test_a_budget_is_positive(studies: Studies) -> None:
+    with pytest.raises(ValueError, match="budget of 0"):
+        plan(studies["model-bits"], memory(0))
