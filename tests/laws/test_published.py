@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bitscape.laws import Axis, FrontierEntry, LawEntry, Study, published, settings_of
+from bitscape.laws import Axis, FrontierEntry, LawEntry, Row, Study, settings_of
 
 SCALING = "arXiv:2501.06218"
 Studies = dict[Axis, Study]
@@ -120,7 +120,7 @@ def test_findings_state_the_published_claims(studies: Studies) -> None:
     assert "1 of 8 settings at W3A16 beat the best at W4A16 (topkld, 4.42 Gbit): topkld" in said
     assert "2 of 4 settings at W4A8 beat the best at W8A8" in said
     assert "11.6 Gbit (table 2) or 11.1 Gbit (table 1)" in said
-    assert "off the chart at fid 2.5: gptq W3A16" in said
+    assert "off the chart at FID 2.5: gptq W3A16" in said
 
 
 def test_iso_quality_ratio(studies: Studies) -> None:
@@ -128,19 +128,21 @@ def test_iso_quality_ratio(studies: Studies) -> None:
     assert law.bits_ratio == pytest.approx(0.38, abs=0.01)
 
 
-def test_sources_series_and_degrees_of_freedom_are_kept_apart(studies: Studies) -> None:
+def test_sources_series_and_degrees_of_freedom_are_kept_apart(
+    studies: Studies, published_rows: list[Row]
+) -> None:
     study = studies["model-bits"]
     assert {law.dof for law in study.laws if law.form == "power" and law.chosen} == {1, 2}
     for one in study.settings:
         assert len({point.parameters for point in one.points}) == len(one.points)
         assert len(one.points) <= 4
-    everything = settings_of(published(), "model-bits", "fid")
+    everything = settings_of(published_rows, "model-bits", "fid")
     sixteen = [one for one in everything if one.ladder.series == "par-16x"]
     assert sixteen and all(len(one.points) == 1 for one in sixteen)
 
 
-def test_table_carries_source_and_protocol() -> None:
-    rows = published()
+def test_table_carries_source_and_protocol(published_rows: list[Row]) -> None:
+    rows = published_rows
     assert all(row.source and row.protocol for row in rows)
     baselines = {row.method for row in rows if row.source == "arXiv:2601.21238"}
     assert baselines >= {"smoothquant", "repq-vit", "os+", "omniquant", "svdquant", "quarot"}

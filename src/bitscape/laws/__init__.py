@@ -1,5 +1,6 @@
 """Run records and what is learned from them; works without torch."""
 
+from bitscape.laws.findings import metric_name
 from bitscape.laws.law import FORMS, Form, Law
 from bitscape.laws.planner import Answer, Budget, Candidate, latency, law_of, plan
 from bitscape.laws.published import published
@@ -44,6 +45,7 @@ __all__ = [
     "latest",
     "law_of",
     "load",
+    "metric_name",
     "plan",
     "published",
     "read_study",

@@ -49,6 +49,13 @@ def label(one: SettingEntry) -> str:
     return one.method if min(one.w_bits, one.a_bits) >= 16 else f"{one.method} {one.scheme}"
 
 
+def metric_name(metric: str) -> str:
+    """The metric as people write it."""
+    return {"fid": "FID", "sfid": "sFID", "fd_shapes": "FD-shapes", "nll": "NLL"}.get(
+        metric, metric
+    )
+
+
 def gigabits(bits: float) -> str:
     """ "4.42 Gbit" of bits in 1e9."""
     return f"{bits:.3g} Gbit" if bits >= 0.1 else f"{1e3 * bits:.3g} Mbit"
@@ -93,8 +100,8 @@ def _iso_quality(study: Study, laws: Sequence[LawEntry]) -> list[str]:
     if ends is not None and None not in ends:
         ratio += f" ({ends[0]:.2f} to {ends[1]:.2f})"
     return [
-        f"{_place(best)}: {study.metric} {study.at:g} takes {readings} at full precision and "
-        f"{amount(study, best.bits_at or 0.0)} with {_name(study, best)}{ratio}."
+        f"{_place(best)}: {metric_name(study.metric)} {study.at:g} takes {readings} at full "
+        f"precision and {amount(study, best.bits_at or 0.0)} with {_name(study, best)}{ratio}."
     ]
 
 
@@ -135,7 +142,7 @@ def _off_chart(study: Study, laws: Sequence[LawEntry]) -> list[str]:
     names = [_name(study, law) for law in lost]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [
-        f"{_place(lost[0])}: off the chart at {study.metric} {study.at:g}: "
+        f"{_place(lost[0])}: off the chart at {metric_name(study.metric)} {study.at:g}: "
         f"{', '.join(names[:_NAMED])}{more}."
     ]
 

@@ -212,8 +212,8 @@ def _reading(
     bits = law.bits_at(at)
     factor = np.inf if bits is None else times_beyond(fitted, bits)
     if bits is None or factor > OFF_CHART:
-        size = "far" if factor > 1e6 else f"{factor:.2g} times"
-        return None, None, f"off the chart: reached {size} beyond the sizes measured"
+        size = "far beyond" if factor > 1e6 else f"at {factor:,.0f} times"
+        return None, None, f"off the chart: reached {size} the sizes measured"
     return bits, law.bits_at_ci(at), None
 
 

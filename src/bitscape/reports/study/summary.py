@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from bitscape.laws import LawEntry, Study
+from bitscape.laws import LawEntry, Study, metric_name
 from bitscape.reports.study.words import (
     FORM_NAMES,
     axis_name,
     interval,
-    metric_name,
     name,
     number,
     remark,
@@ -20,8 +19,8 @@ def summary(study: Study) -> str:
     fit = ("setting", "form", f"exponent ({percent})", "R2", "dof")
     head = (*fit, f"bits at {study.at:g} ({percent})", "of full", "remark")
     parts = [
-        f"{metric_name(study)} against {axis_name(study)}, {study.accounting}, "
-        f"read at {metric_name(study)} {study.at:g}",
+        f"{metric_name(study.metric)} against {axis_name(study)}, {study.accounting}, "
+        f"read at {metric_name(study.metric)} {study.at:g}",
         "\n".join(f"- {sentence}" for sentence in study.findings),
     ]
     for source, series in dict.fromkeys((one.source, one.series) for one in study.settings):

@@ -17,13 +17,6 @@ def axis_name(study: Study) -> str:
     return "model bits (Gbit)" if study.axis == "model-bits" else "compute bits (1e9)"
 
 
-def metric_name(study: Study) -> str:
-    """The metric as people write it."""
-    return {"fid": "FID", "sfid": "sFID", "fd_shapes": "FD-shapes", "nll": "NLL"}.get(
-        study.metric, study.metric
-    )
-
-
 def number(value: float | None) -> str:
     """Three significant digits; nothing for nothing."""
     if value is None:
@@ -50,17 +43,23 @@ def remark(law: LawEntry) -> str:
     if law.reason is not None:
         return law.reason
     if law.extrapolated and law.times_beyond is not None:
-        return f"extrapolated to {law.times_beyond:.3g} times the sizes measured"
+        return f"extrapolated {law.times_beyond:.3g} times"
     return ""
+
+
+def label(one: SettingEntry) -> str:
+    """ "topkld W4A16"; full precision goes by its name alone."""
+    return one.method if min(one.w_bits, one.a_bits) >= 16 else f"{one.method} {one.scheme}"
 
 
 def name(study: Study, one: SettingEntry) -> str:
     """The setting; a second reading of one names its table."""
-    text = one.method if one.w_bits >= 16 and one.a_bits >= 16 else f"{one.method} {one.scheme}"
+    text = label(one)
     twins = [
         other
         for other in study.settings
         if (other.source, other.series, other.method, other.scheme)
         == (one.source, one.series, one.method, one.scheme)
+        and len(other.points) > 2
     ]
     return f"{text} (table {one.table})" if len(twins) > 1 and one.table else text

@@ -1,0 +1,156 @@
+"""What the figures share: colours, markers, axes, and the words a mark says when pointed at.
+
+Colour tells the weight bits and the marker the activation bits, in every figure alike. The colours
+are Okabe and Ito's, distinct to every kind of colour vision; markers repeat what matters.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis as Scale
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from bitscape.laws import metric_name
+from bitscape.reports.study.view import Line, View, even
+from bitscape.reports.study.words import number
+
+INK, GREY, PALE = "#1a1a1a", "#5a5a5a", "#b9b9b9"
+OTHER = "#56B4E9"
+COLOURS = {16: GREY, 8: "#0072B2", 6: "#009E73", 4: "#E69F00", 3: "#D55E00", 2: "#CC79A7"}
+MARKERS = {16: "o", 8: "s", 6: "D", 4: "^", 3: "v"}
+BAND = 0.14
+DPI = 150
+STYLE: Mapping[str, object] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
+    "font.size": 9,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "svg.fonttype": "none",
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+}
+Tips = dict[str, str]
+"""What marks say: SVG group to text."""
+
+
+def colour(line: Line) -> str:
+    """By weight bits; floats wider than 16 bits count 16."""
+    return COLOURS.get(int(min(line.setting.w_bits, 16)), OTHER)
+
+
+def marker(line: Line) -> str:
+    """By activation bits."""
+    return MARKERS.get(int(min(line.setting.a_bits, 16)), "P")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, tips: Tips, stem: Path) -> list[Path]:
+    """Write `stem`.png and `stem`.svg; in the SVG each mark carries its tip as a title."""
+    png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
+    with matplotlib.rc_context({"svg.hashsalt": stem.name, **STYLE}):  # type: ignore[dict-item]
+        figure.savefig(png, dpi=DPI)
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    text = svg.read_text()
+    for group, tip in tips.items():
+        text = text.replace(f'<g id="{group}">', f'<g id="{group}"><title>{escape(tip)}</title>')
+    svg.write_text(text)
+    return [png, svg]
+
+
+def log_axes(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Logarithmic axes with a few round ticks written out, and a faint grid."""
+    axes.set(xscale="log", yscale="log", xlim=x, ylim=y)
+    _ticks(axes.xaxis, *x)
+    _ticks(axes.yaxis, *y)
+    axes.grid(True, which="major")
+    axes.set_axisbelow(True)
+
+
+def _ticks(scale: Scale, low: float, high: float) -> None:
+    """Round ticks: 1, 2, 5 where they fit, powers of ten over many decades."""
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    steps: tuple[float, ...] = (1, 2, 5) if high / low < 3000 else (1,)
+    if high / low < 6:
+        steps = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    places = [step * 10.0**decade for decade in decades for step in steps]
+    scale.set_major_locator(FixedLocator([place for place in places if low <= place <= high]))
+    scale.set_minor_locator(NullLocator())
+    scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+
+
+def draw_law(axes: Axes, line: Line, tips: Tips, panel: str, *, band: bool = True) -> None:
+    """A law over its sizes with its interval, and its measurements."""
+    reach = even(min(line.bits), max(line.bits))
+    shade, group = colour(line), f"{panel}-s{line.setting.setting}"
+    law = line.law
+    if band:
+        half = law.t * law.deviation(reach)
+        center = np.log(law.quality(reach))
+        low, high = np.exp(center - half), np.exp(np.minimum(center + half, 50))
+        axes.fill_between(reach, low, high, color=shade, alpha=BAND, lw=0)
+    axes.plot(reach, law.quality(reach), color=shade, lw=1.6, gid=f"{group}-line", zorder=3)
+    tips[f"{group}-line"] = law_tip(line)
+    for index, (bits, quality) in enumerate(zip(line.bits, line.quality, strict=True)):
+        axes.plot(
+            [bits],
+            [quality],
+            marker=marker(line),
+            ms=5,
+            mfc=shade,
+            mec="white",
+            mew=0.6,
+            ls="none",
+            gid=f"{group}-p{index}",
+            zorder=4,
+        )
+        tips[f"{group}-p{index}"] = point_tip(line, index)
+
+
+def law_tip(line: Line) -> str:
+    """What a law says when pointed at."""
+    low, high = line.law.alpha_ci()
+    floor = f"{number(line.law.floor)} + " if line.law.floor else ""
+    return (
+        f"{line.label}: Q = {floor}{number(float(np.exp(line.law.log_a)))} B^-"
+        f"{line.law.alpha:.3f}, exponent {low:.2f} to {high:.2f}, {line.law.dof} degrees of freedom"
+    )
+
+
+def point_tip(line: Line, index: int) -> str:
+    """What a measurement says when pointed at."""
+    point = line.setting.points[index]
+    runs = f", mean of {point.repeats} runs" if point.repeats > 1 else ""
+    metric = metric_name(line.setting.metric)
+    return (
+        f"{point.model}, {line.label}: {metric} {point.quality:.4g} at {line.bits[index]:.3g}{runs}"
+    )
+
+
+def limits(view: View) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The ranges that hold every measurement, with a margin."""
+    bits = [value for line in view.lines for value in line.bits]
+    quality = [value for line in view.lines for value in line.quality]
+    return (min(bits) / 1.25, max(bits) * 1.25), (min(quality) / 1.12, max(quality) * 1.12)
+
+
+def y_label(view: View) -> str:
+    """The metric, and which way is good."""
+    return f"{metric_name(view.study.metric)} (lower is better)"

@@ -1,0 +1,93 @@
+"""The laws, one panel a method: its precisions beside full precision."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bitscape.reports.study.marks import (
+    GREY,
+    INK,
+    Tips,
+    colour,
+    draw_law,
+    limits,
+    log_axes,
+    marker,
+    new_figure,
+    y_label,
+)
+from bitscape.reports.study.view import Line, View
+from bitscape.reports.study.words import axis_name
+
+COLUMNS = 3
+PANELS = 24
+
+
+def draw_panels(view: View) -> tuple[Figure, Tips]:
+    """The figure of all methods with enough sizes, on common axes."""
+    groups = methods(view)
+    columns = min(COLUMNS, len(groups))
+    rows = math.ceil(len(groups) / columns)
+    height = 2.5 * rows + 1.0
+    figure = new_figure(max(3.3 * columns, 5.0) + 0.5, height)
+    tips: Tips = {}
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    x, y = limits(view)
+    shown = list(grid.flat)
+    for index, (axes, (method, lines)) in enumerate(zip(shown, groups, strict=False)):
+        _panel(axes, method, lines, view, tips, f"m{index}")
+        log_axes(axes, x, y)
+        below = index + columns >= len(groups)
+        axes.tick_params(labelbottom=below)
+        if below:
+            axes.set_xlabel(axis_name(view.study))
+        if index % columns == 0:
+            axes.set_ylabel(y_label(view))
+    for axes in shown[len(groups) :]:
+        axes.set_visible(False)
+    _legend(figure, [line for _, lines in groups for line in lines], view, height)
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.38 / height), h_pad=1.2)
+    return figure, tips
+
+
+def methods(view: View) -> list[tuple[str, list[Line]]]:
+    """Quantizing methods with their lines."""
+    found: dict[str, list[Line]] = {}
+    for line in view.sound:
+        if line.full:
+            continue
+        found.setdefault(line.setting.method, []).append(line)
+    return list(found.items())[:PANELS]
+
+
+def _panel(
+    axes: Axes, method: str, lines: Sequence[Line], view: View, tips: Tips, panel: str
+) -> None:
+    full = next((line for line in view.lines if line.full), None)
+    for line in ([full] if full else []) + list(lines):
+        draw_law(axes, line, tips, panel)
+    axes.set_title(method, loc="left", fontsize=10, fontweight="bold", color=INK)
+
+
+def _legend(figure: Figure, lines: Sequence[Line], view: View, height: float) -> None:
+    full = [line for line in view.lines if line.full][:1]
+    kinds = {line.setting.scheme: line for line in [*full, *lines]}
+    handles = [
+        Line2D([], [], color=colour(line), marker=marker(line), mec="white", ms=6, lw=1.6)
+        for line in kinds.values()
+    ]
+    names = ["full precision" if line.full else scheme for scheme, line in kinds.items()]
+    figure.legend(
+        handles,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(0.02, 1 - 0.05 / height),
+        ncols=max(len(names), 1),
+        frameon=False,
+        labelcolor=GREY,
+        handlelength=1.6,
+        columnspacing=1.4,
+    )

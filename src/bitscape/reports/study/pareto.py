@@ -1,0 +1,156 @@
+"""The frontier: which setting is best at each budget, and what blind extrapolation would say."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bitscape.laws import FrontierEntry, metric_name
+from bitscape.reports.study.marks import (
+    BAND,
+    GREY,
+    INK,
+    PALE,
+    Tips,
+    colour,
+    law_tip,
+    log_axes,
+    marker,
+    new_figure,
+    point_tip,
+    y_label,
+)
+from bitscape.reports.study.view import Line, View, even
+from bitscape.reports.study.words import axis_name, label
+
+_SHOWN = 2.0
+"""Measurements this many times worse than the worst of the frontier are left out."""
+
+_HALO = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.7}
+
+
+def draw_frontier(view: View) -> tuple[Figure, Tips]:
+    """All competing laws faintly, the frontier in colour, the unguarded one dotted."""
+    figure = new_figure(7.6, 5.0)
+    axes = figure.add_subplot()
+    tips: Tips = {}
+    lines = {line.setting.setting: line for line in view.lines if line.setting.competes}
+    for line in lines.values():
+        reach = even(min(line.bits), max(line.bits))
+        axes.plot(reach, line.law.quality(reach), color=PALE, lw=0.9, zorder=1)
+    _points(axes, list(lines.values()), tips)
+    measured = [cell for cell in view.cells if not cell.extrapolated]
+    for index, stretch in enumerate(_stretches(measured)):
+        _stretch(axes, lines[stretch[0].setting], stretch, tips, f"f{index}")
+    _unguarded(axes, view)
+    x, y = _limits(view, list(lines.values()))
+    log_axes(axes, x, y)
+    if y[0] < view.study.at < y[1]:
+        axes.axhline(view.study.at, color=GREY, lw=0.8, ls=(0, (2, 3)), zorder=0)
+        axes.annotate(
+            f"{metric_name(view.study.metric)} {view.study.at:g}",
+            (x[1], view.study.at),
+            (-2, 3),
+            textcoords="offset points",
+            ha="right",
+            color=GREY,
+            fontsize=8,
+        )
+    axes.set_xlabel(f"budget: {axis_name(view.study)}")
+    axes.set_ylabel(y_label(view))
+    figure.tight_layout()
+    return figure, tips
+
+
+def _stretches(cells: Sequence[FrontierEntry]) -> list[list[FrontierEntry]]:
+    return [list(group) for _, group in groupby(cells, key=lambda cell: cell.setting)]
+
+
+def _stretch(
+    axes: Axes, line: Line, cells: Sequence[FrontierEntry], tips: Tips, group: str
+) -> None:
+    """One setting's part of the frontier, with its interval and its name."""
+    shade, reach = colour(line), even(cells[0].budget, cells[-1].budget * 1.0001, 30)
+    center = np.log(line.law.quality(reach))
+    half = line.law.t * line.law.deviation(reach)
+    low, high = np.exp(center - half), np.exp(np.minimum(center + half, 50))
+    axes.fill_between(reach, low, high, color=shade, alpha=BAND, lw=0, zorder=1)
+    axes.plot(
+        reach,
+        np.exp(center),
+        color=shade,
+        lw=3.2,
+        solid_capstyle="round",
+        zorder=5,
+        gid=f"{group}-s{line.setting.setting}-line",
+    )
+    tips[f"{group}-s{line.setting.setting}-line"] = law_tip(line)
+    middle = len(reach) // 2
+    axes.annotate(
+        label(line.setting),
+        (reach[middle], float(np.exp(center[middle]))),
+        (0, -13),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        color=INK,
+        fontsize=8.5,
+        fontweight="bold",
+        bbox=_HALO,
+        zorder=7,
+    )
+
+
+def _points(axes: Axes, lines: Sequence[Line], tips: Tips) -> None:
+    for line in lines:
+        for index, (bits, quality) in enumerate(zip(line.bits, line.quality, strict=True)):
+            group = f"q-s{line.setting.setting}-p{index}"
+            axes.plot(
+                [bits],
+                [quality],
+                marker=marker(line),
+                ms=4.5,
+                mfc=colour(line),
+                mec="white",
+                mew=0.5,
+                ls="none",
+                alpha=0.85,
+                gid=group,
+                zorder=4,
+            )
+            tips[group] = point_tip(line, index)
+
+
+def _unguarded(axes: Axes, view: View) -> None:
+    """What laws would promise beyond their sizes."""
+    beyond = [
+        (cell.budget, cell.quality) if cell.extrapolated else (cell.budget, np.nan)
+        for cell in view.unguarded
+    ]
+    if any(np.isfinite(quality) for _, quality in beyond):
+        bits, quality = np.array(beyond).T
+        axes.plot(bits, quality, color=INK, lw=1.1, ls=(0, (1, 2)), zorder=2)
+        best = min(cell.quality for cell in view.cells if not cell.extrapolated)
+        seen = np.flatnonzero(np.isfinite(quality) & (quality > best / 1.2))
+        axes.annotate(
+            "extrapolated, not measured",
+            (bits[seen[-1]], quality[seen[-1]]),
+            (6, -2),
+            textcoords="offset points",
+            ha="left",
+            va="center",
+            fontsize=8,
+            color=GREY,
+            fontstyle="italic",
+        )
+
+
+def _limits(view: View, lines: Sequence[Line]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Every budget that was measured, and qualities up to a few times the best ones."""
+    bits = [value for line in lines for value in line.bits]
+    best = [cell.quality for cell in view.cells if not cell.extrapolated]
+    quality = [value for line in lines for value in line.quality if value < _SHOWN * max(best)]
+    low = min([*best, *quality])
+    return (min(bits) / 1.15, max(bits) * 1.3), (low / 1.35, max([*best, *quality]) * 1.1)
