@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from bitscape.models import FAMILIES
 from bitscape.nn import QuantLinear, insert, quantized_sites
 from bitscape.passes import (
     Context,
@@ -34,6 +35,12 @@ RULES: dict[str, Rule] = {
     "faithful gain": FaithfulGain(),
     "gain": Gain(alphas=(0.5,)),
 }
+
+
+@pytest.fixture(params=["var", "llamagen"])
+def pipeline(request: pytest.FixtureRequest) -> Pipeline:
+    """Tiny pipelines of a family whose norms take scale and shift, and of one that takes scales."""
+    return FAMILIES[request.param].tiny()
 
 
 def first(rule: Rule, **options: object) -> TransformInputs:

@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bitscape.formats import Float, Format, Int, Ternary
-from bitscape.quantizers import RANGES, Grid, bounds_grid, fake_quantize, minmax, mse, percentile
+from bitscape.quantizers import (
+    RANGES,
+    Grid,
+    bounds_grid,
+    dequantize,
+    fake_quantize,
+    minmax,
+    mse,
+    percentile,
+    quantize,
+)
 from bitscape.quantizers.ranges import RangeRule
 
 CASES: list[tuple[Format, bool]] = [
@@ -174,3 +184,21 @@ def test_options_out_of_range_are_refused() -> None:
     for steps in (0, 101):
         with pytest.raises(ValueError, match="candidates"):
             mse(steps=steps)
+
+
+@pytest.mark.parametrize("name", ["percentiles", "search"])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_the_best_of_several_rules_is_no_worse_than_each(name: str, symmetric: bool) -> None:
+    x = torch.randn(3, 1, 4000, generator=torch.Generator().manual_seed(0)) + 0.3
+    x[1] = x[1].exp()
+    fmt = Int(4, signed=symmetric)
+
+    def error(rule: RangeRule) -> torch.Tensor:
+        grid = rule(x, fmt, symmetric)
+        return (dequantize(quantize(x, grid, fmt), grid) - x).square().sum(dim=-1)
+
+    best = error(RANGES[name])
+    for p in (99.8, 99.98):
+        assert (best <= error(percentile(p)) * (1 + 1e-6)).all()
+    if name == "search":
+        assert (best <= error(RANGES["mse"]) * (1 + 1e-6)).all()

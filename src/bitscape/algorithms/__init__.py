@@ -11,6 +11,7 @@ from bitscape.algorithms.gps import (
 from bitscape.algorithms.gptq import ColumnQuantizer, GPTQReport, gptq, relative_error
 from bitscape.algorithms.gptvq import VectorTiles, gptvq, update_centroids
 from bitscape.algorithms.output_error import output_error
+from bitscape.algorithms.selection import farthest, herded, mahalanobis, shrunk_covariance
 from bitscape.algorithms.smoothing import (
     awq_scale,
     column_maxima,
@@ -29,12 +30,16 @@ __all__ = [
     "column_maxima",
     "dilation_scale",
     "error_shares",
+    "farthest",
     "gps_gain_factors",
     "gptq",
     "gptvq",
+    "herded",
+    "mahalanobis",
     "output_error",
     "predicted_error",
     "relative_error",
+    "shrunk_covariance",
     "smoothquant_scale",
     "unit_gauge",
     "update_centroids",

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from bitscape.methods.adaround import AdaRound
+from bitscape.methods.auto import Auto
 from bitscape.methods.awq import AWQ
 from bitscape.methods.base import Method
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.gptvq import GPTVQ
 from bitscape.methods.omniquant import OmniQuant
+from bitscape.methods.ptq4arvg import PTQ4ARVG, FaithfulPTQ4ARVG
 from bitscape.methods.quarot import QuaRot
 from bitscape.methods.rtn import RTN
 from bitscape.methods.smoothquant import SmoothQuant
@@ -25,6 +27,9 @@ METHODS: Mapping[str, type[Method]] = {
     "awq": AWQ,
     "quarot": QuaRot,
     "vidit-q": ViDiTQ,
+    "ptq4arvg": PTQ4ARVG,
+    "ptq4arvg-faithful": FaithfulPTQ4ARVG,
+    "auto": Auto,
 }
 
 __all__ = [
@@ -32,8 +37,11 @@ __all__ = [
     "GPTQ",
     "GPTVQ",
     "METHODS",
+    "PTQ4ARVG",
     "RTN",
     "AdaRound",
+    "Auto",
+    "FaithfulPTQ4ARVG",
     "Method",
     "OmniQuant",
     "QuaRot",

@@ -60,5 +60,5 @@ class AWQ:
         """Scales, weights, then activations."""
         activations = QuantizeActivations(self.activation_range, self.activation_index)
         alphas = tuple(i / self.steps for i in range(self.steps))
-        scaling = TransformInputs((MeanSmooth(alphas),), activations, weight_range=self.range)
+        scaling = TransformInputs((MeanSmooth(alphas),), activations)
         return [scaling, QuantizeWeights(Nearest(self.range)), activations]

@@ -1,5 +1,7 @@
 """Groups of schemes that methods declare as theirs; the bundled recipes are made of them."""
 
+_PAIRS = ((8, 8), (6, 6), (4, 8), (4, 4))
+
 WEIGHTS = tuple(f"W{bits}A16" for bits in (8, 6, 5, 4, 3, 2))
 ASYMMETRIC = tuple(f"W{bits}A16,asym" for bits in (4, 3, 2))
 GROUPS = (
@@ -50,6 +52,12 @@ INPUTS = (
     "NVFP4",
 )
 """Schemes that round activations, for methods that change their basis."""
+
+STATIC = (
+    *(f"W{weight}A{input_}{mark}" for mark in (",static", "") for weight, input_ in _PAIRS),
+    "FP8",
+)
+"""Integers with static ranges and with dynamic ones, and the float that has both."""
 
 COMMON = (
     *(f"W{bits}A16" for bits in (4, 3, 2)),

@@ -60,6 +60,5 @@ class SmoothQuant:
             accept="best" if self.alpha is None else "first",
             roles=tuple(self.roles),
             sequential=self.alpha is None,
-            weight_range=self.range,
         )
         return [smoothing, QuantizeWeights(Nearest(self.range)), activations]

@@ -123,19 +123,29 @@ SCALE = frozenset({Absorb.SCALE})
 
 
 def scale_fold(name: str, producer: str, consumer: str, part: tuple[int, int] = (0, 1)) -> Fold:
-    """The fold of a producer without bias: u = x / s by dividing the rows of its weight by s.
+    """The fold of a producer that takes a scale: u = x / s by dividing its rows by s.
 
     `part` (i, n) says that x comes from the i-th of n equal parts of the producer's rows.
     """
 
     @torch.no_grad()
     def push(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
-        # The producer may be a quantizable linear by now: same field, another class.
-        weight: Any = network.get_submodule(producer).weight
-        rows = weight.chunk(part[1])[part[0]]
-        rows /= scale.to(rows.dtype).view(-1, *[1] * (rows.ndim - 1))
+        for tensor in _weight_and_bias(network, producer):
+            rows = tensor.chunk(part[1])[part[0]]
+            rows /= scale.to(rows.dtype).view(-1, *[1] * (rows.ndim - 1))
 
     return Fold(name, (consumer,), SCALE, push)
+
+
+def _weight_and_bias(network: nn.Module, producer: str) -> list[Tensor]:
+    """The tensors that emit a producer's rows.
+
+    The producer may be a quantizable linear by now: same fields, another class, and with a bias
+    once a shift of its own input was moved into one.
+    """
+    module: Any = network.get_submodule(producer)
+    bias = getattr(module, "bias", None)
+    return [module.weight] if bias is None else [module.weight, bias]
 
 
 def value_fold(block: str, head: int) -> Fold:
@@ -144,9 +154,9 @@ def value_fold(block: str, head: int) -> Fold:
 
     @torch.no_grad()
     def turn(network: nn.Module, rotate: Callable[[Tensor], Tensor]) -> None:
-        weight: Any = network.get_submodule(qkv).weight
-        rows = weight.chunk(3)[2]
-        rows.copy_(rotate(rows.T).T)
+        for tensor in _weight_and_bias(network, qkv):
+            rows = tensor.chunk(3)[2]
+            rows.copy_(rotate(rows.T).T if rows.ndim == 2 else rotate(rows))
 
     plain = scale_fold(f"{block}.values", qkv, f"{block}.attn.proj", (2, 3))
     return replace(plain, takes=SCALE | {Absorb.ROTATION}, turn=turn, run=head)

@@ -53,6 +53,8 @@ Stream = Float[Tensor, "batch token channel"]
 Logits = Float[Tensor, "batch position code"]
 PREFIX = 2
 """Positions before the first image token: the start and the class."""
+RUNS = (0, 1, PREFIX)
+"""Start, class and image tokens feed layers with inputs of their own kind."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,10 @@ class RARAdapter:
         """
         sites = []
         for i in range(self.config.depth):
-            sites += [replace(site, tokens=True) for site in block_sites(f"blocks.{i}")]
-        return [*sites, Site("head_ada", Role.ADA), Site("head", Role.HEAD)]
+            found = block_sites(f"blocks.{i}", runs=RUNS)
+            sites += [replace(site, tokens=True) for site in found]
+        sites = [site if site.role is Role.ADA else replace(site, runs=RUNS) for site in sites]
+        return [*sites, Site("head_ada", Role.ADA), Site("head", Role.HEAD, runs=(0,))]
 
     def folds(self, network: nn.Module) -> list[Fold]:
         """AdaLN into qkv, fc1 and head; values into proj; GELU into fc2 takes nothing."""

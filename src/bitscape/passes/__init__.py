@@ -10,6 +10,7 @@ from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, wei
 from bitscape.passes.reconstruct import Reconstruct
 from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
 from bitscape.passes.rules import GRID, Dilate, MeanSmooth, Rotate, Rule, Smooth
+from bitscape.passes.select_calibration import SelectCalibration
 from bitscape.passes.split_low_rank import SplitLowRank
 from bitscape.passes.transform import Transform
 from bitscape.passes.transform_inputs import BEHIND_NORMS, EVERYWHERE, TransformInputs
@@ -40,6 +41,7 @@ __all__ = [
     "Rounded",
     "Rounder",
     "Rule",
+    "SelectCalibration",
     "Smooth",
     "SplitLowRank",
     "Transform",

@@ -18,9 +18,11 @@ def silent(text: str, done: int, total: int) -> None:
     """Report progress to nobody."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
     """What passes are given besides the pipeline.
+
+    A pass that selects samples replaces `calibration` for all passes after it.
 
     `report` is where they write what they did, as JSON values. With a `workspace` folder, work that
     was finished there before is taken up again; it has to belong to this very job.

@@ -21,6 +21,15 @@ from bitscape.quantizers import (
     weight_grid,
 )
 
+NOMINAL_SPEED = 1e10
+"""Operations a second that a budget reckons with: two cores of a laptop."""
+RANGE_OPERATIONS = 500
+"""Operations on each number to find a range by search and to round it."""
+OVERHEAD = 2e-3
+"""Seconds that a candidate takes however small its layer."""
+FITTED = 8192
+"""Values from which a static range is fitted; its extremes are always among them."""
+
 
 @dataclass(frozen=True)
 class FoldView:
@@ -28,7 +37,8 @@ class FoldView:
 
     `row_of` is the row of the static table that each sampled row of x will use. `run` is the run of
     channels that a rotation may not cross, 0 for none; `seed` draws its signs. Positions before
-    `sinks` are those of leading tokens that are unlike all others.
+    `sinks` are those of leading tokens that are unlike all others. `shiftable` says whether x may
+    be shifted.
     """
 
     rows: Rows
@@ -40,6 +50,7 @@ class FoldView:
     run: int = 0
     seed: int = 0
     sinks: int = 0
+    shiftable: bool = True
 
     @property
     def width(self) -> int:
@@ -52,6 +63,14 @@ class FoldView:
         weights = self.rows.weights
         power = [torch.dot((self.rows.X @ W.T).square().sum(dim=1), weights) for W in self.weights]
         return max(float(sum(power)), torch.finfo(torch.float32).tiny)
+
+    @property
+    def seconds(self) -> float:
+        """What `error` takes at a nominal speed."""
+        rows, outputs = len(self.rows.X), sum(len(W) for W in self.weights)
+        products = 4 * rows * outputs * self.width
+        ranges = RANGE_OPERATIONS * self.width * (outputs + rows)
+        return OVERHEAD + (products + ranges) / NOMINAL_SPEED
 
     def error(self, transform: Transform) -> float:
         """The relative squared error of the consumers' outputs, rounded behind `transform`."""
@@ -112,5 +131,7 @@ def nearest_weight(
 
 
 def _static(U: Tensor, scheme: TensorScheme, rule: RangeRule) -> Tensor:
-    grid = rule(U.reshape(1, 1, -1), scheme.format, scheme.symmetric)
+    flat = U.flatten()
+    some = torch.cat([torch.stack(flat.aminmax()), flat[:: -(-len(flat) // FITTED)]])
+    grid = rule(some.view(1, 1, -1), scheme.format, scheme.symmetric)
     return fake_quantize(U[None], grid, scheme.format)[0]

@@ -36,8 +36,10 @@ class FaithfulGain:
         scale = smooth.scale
         assert scale is not None
         ones = torch.ones_like(scale)
-        low, high = channel_limits(smooth.inputs(seen.rows.X), fold)
-        shifted = smooth.then(f"{smooth.label} + shift", ones, (low + high) / 2)
+        shifted = smooth
+        if fold.shiftable:
+            low, high = channel_limits(smooth.inputs(seen.rows.X), fold)
+            shifted = smooth.then(f"{smooth.label} + shift", ones, (low + high) / 2)
         if not self.gain or fold.activation is None:
             yield shifted
             return
@@ -66,47 +68,46 @@ class FaithfulGain:
 
 @dataclass(frozen=True)
 class Gain:
-    """Gains by the rounding that each token group really gets, from several starts.
+    """Gains by the rounding that each token group really gets, from the best start.
 
-    For each alpha, with and without the shift: the start itself, then `rounds` times the gains
-    inside their range of validity, raised to each of `damping`. The true error is to choose.
+    Starts are x itself and SmoothQuant's scales, each with and without the shift. From the one of
+    least error the gains are projected `rounds` times, clamped to where their derivation holds and
+    raised to each of `damping`.
     """
 
-    alphas: tuple[float | None, ...] = (None, 0.25, 0.5, 0.75)
+    alphas: tuple[float | None, ...] = (None, 0.3, 0.5, 0.7, 0.85)
     damping: tuple[float, ...] = (0.5, 1.0)
     rounds: int = 2
     shift: bool = True
 
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
-        """The candidates, each with the error that the model of the gains predicts."""
-        for alpha in self.alphas:
-            ones = torch.ones(fold.width, device=fold.rows.X.device)
-            start = Transform("none", ones) if alpha is None else smoothed(fold, alpha)
-            yield start
-            starts = [start]
-            if self.shift:
-                low, high = channel_limits(start.inputs(fold.rows.X), fold)
-                starts.append(start.then(f"{start.label} + shift", ones, (low + high) / 2))
-                yield starts[1]
-            for before in starts:
-                yield from self._projected(before, fold)
-
-    def _projected(self, before: Transform, fold: FoldView) -> Iterator[Transform]:
+        """The best start, then the candidates, each with the error that the model predicts."""
+        start = min(self._starts(fold), key=fold.error)
+        yield start
         if fold.activation is None:
             return
-        label = before.label
+        before = start
         for turn in range(1, self.rounds + 1):
             A, B = fold.shares(before)
             U = before.inputs(fold.rows.X)
             spans = U.amax(dim=0) - U.amin(dim=0)
             full = within_validity(gps_gain_factors(A, B, int(spans.argmax())), spans)
+            now = predicted_error(A, B, torch.ones_like(full)) / fold.plain
             for power in self.damping:
                 t = full.pow(power)
-                candidate = before.then(f"{label} + gps^{power:g} round {turn}", t)
-                errors = (predicted_error(A, B, torch.ones_like(t)), predicted_error(A, B, t))
-                scaled = (errors[0] / fold.plain, errors[1] / fold.plain)
-                yield replace(candidate, predicted=scaled)
-            before = before.then(label, full)
+                label = f"{start.label} + gps^{power:g} round {turn}"
+                predicted = (now, predicted_error(A, B, t) / fold.plain)
+                yield replace(before.then(label, t), predicted=predicted)
+            before = before.then(start.label, full)
+
+    def _starts(self, fold: FoldView) -> Iterator[Transform]:
+        ones = torch.ones(fold.width, device=fold.rows.X.device)
+        for alpha in self.alphas:
+            start = Transform("none", ones) if alpha is None else smoothed(fold, alpha)
+            yield start
+            if self.shift and fold.shiftable:
+                low, high = channel_limits(start.inputs(fold.rows.X), fold)
+                yield start.then(f"{start.label} + shift", ones, (low + high) / 2)
 
 
 def channel_limits(U: Tensor, fold: FoldView) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -34,8 +35,10 @@ class TransformInputs:
     rules, or none, with the least error of the outputs at the scheme's own bits. What no producer
     absorbs stays in the prologue if `online`, and has to save the share `toll` of the error there;
     else such folds and candidates are left alone. With `sequential` the blocks before are rounded,
-    to nearest, while a block is looked at; `activations` says how static ranges will be found.
-    `rows` inputs a fold are looked at.
+    to nearest, while a block is looked at; `activations` says how their static ranges are found.
+    `look` is the rule for all ranges while candidates are tried, on `rows` inputs a fold. `seconds`
+    bounds the candidates of all folds together, by the operations they take at a nominal speed, so
+    that the result is the same on every machine.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset(
@@ -49,9 +52,10 @@ class TransformInputs:
     roles: tuple[str, ...] = EVERYWHERE
     online: bool = False
     sequential: bool = True
-    weight_range: str = "minmax"
+    look: str = "quick"
     toll: float = 0.0
     rows: int = 1024
+    seconds: float | None = None
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether there is anything to quantize."""
@@ -86,7 +90,7 @@ class _Work:
         folds = pipeline.adapter.folds(pipeline.network)
         self.todo = {fold.name: fold for fold in folds if self.wanted(fold)}
         self.total = len(self.todo)
-        weight_range = range_rule(step.weight_range)
+        weight_range = range_rule(step.look)
         self.provisional = Provisional(pipeline, self.schemes, weight_range, step.activations)
 
     def wanted(self, fold: Fold) -> bool:
@@ -139,11 +143,12 @@ class _Work:
             weights=[w.detach().float() for layer in layers if (w := layer.weight) is not None],
             schemes=[self.schemes[name] for name in fold.consumers],
             row_of=row_of[torch.searchsorted(rows.seen, rows.positions)],
-            weight_range=range_rule(self.step.weight_range),
-            activation_range=range_rule(self.step.activations.range),
+            weight_range=range_rule(self.step.look),
+            activation_range=range_rule(self.step.look),
             run=0 if fold.turn is None else fold.run,
             seed=self.context.seed,
             sinks=sinks(site, self.pipeline),
+            shiftable=self.step.online or Absorb.SHIFT in fold.takes,
         )
 
     def choose(self, fold: Fold, view: FoldView) -> tuple[Transform, dict[str, Any]]:
@@ -154,13 +159,19 @@ class _Work:
         if self.step.accept == "first":
             best = next(candidates, best)
             return best, _entry(best, before, view.error(best), tried)
-        for candidate in self._permitted(candidates, fold):
+        for candidate in islice(self._permitted(candidates, fold), self.limit(view)):
             tried += 1
             error = view.error(candidate)
             dearer = costs_work(fold, candidate) and not costs_work(fold, best)
             if error < least * (1 - self.step.toll * dearer):
                 best, least = candidate, error
         return best, _entry(best, before, least, tried)
+
+    def limit(self, view: FoldView) -> int | None:
+        """How many candidates the fold may try within its share of the budget."""
+        if self.step.seconds is None:
+            return None
+        return max(1, int(self.step.seconds / self.total / view.seconds))
 
     def _permitted(self, candidates: Iterator[Transform], fold: Fold) -> Iterator[Transform]:
         """The candidates with usable scales, and without work at run time unless that is wanted."""

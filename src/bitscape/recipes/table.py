@@ -39,8 +39,9 @@ def bundled() -> dict[str, Recipe]:
 
 def _options(method: str, scheme: str) -> dict[str, Any]:
     # A range for each step costs nothing at run time: the step is known before the call.
-    indexed = "activation_index" in inspect.signature(METHODS[method]).parameters
-    return {"activation_index": "step"} if indexed and scheme.endswith(",static") else {}
+    index = inspect.signature(METHODS[method]).parameters.get("activation_index")
+    plain = index is not None and index.default == "none"
+    return {"activation_index": "step"} if plain and scheme.endswith(",static") else {}
 
 
 RECIPES: Mapping[str, Recipe] = bundled()
