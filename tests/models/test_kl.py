@@ -1,5 +1,7 @@
 """The KL autoencoder: equal to diffusers', readable under every published naming."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -23,15 +25,20 @@ def images(side: int = 16) -> torch.Tensor:
     return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-@pytest.mark.parametrize("config", [MIDDLE_ONLY, EVERY_LEVEL], ids=["middle", "every level"])
+@pytest.mark.parametrize(
+    "config",
+    [MIDDLE_ONLY, EVERY_LEVEL, replace(EVERY_LEVEL, decoder_attention=())],
+    ids=["middle", "every level", "every level of the encoder"],
+)
 @torch.no_grad()
 def test_equals_the_autoencoder_of_diffusers(config: AutoencoderConfig) -> None:
     diffusers = pytest.importorskip("diffusers")
     ours, levels = tokenizer(config), len(config.multipliers)
-    kind = "AttnDownEncoderBlock2D" if config.attention else "DownEncoderBlock2D"
+    down = "AttnDownEncoderBlock2D" if any(config.encoder_attends) else "DownEncoderBlock2D"
+    up = "AttnUpDecoderBlock2D" if any(config.decoder_attends) else "UpDecoderBlock2D"
     theirs = diffusers.AutoencoderKL(
-        down_block_types=(kind,) * levels,
-        up_block_types=(kind.replace("Down", "Up").replace("Encoder", "Decoder"),) * levels,
+        down_block_types=(down,) * levels,
+        up_block_types=(up,) * levels,
         block_out_channels=config.widths,
         layers_per_block=config.residual_blocks,
         latent_channels=config.latent_channels,

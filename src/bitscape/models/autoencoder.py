@@ -23,8 +23,8 @@ class AutoencoderConfig:
     """Sizes: level i has `channels * multipliers[i]` channels and half the resolution of i - 1.
 
     `attention` lists the levels whose residual blocks are each followed by attention, -1 being the
-    coarsest; the middle always has it. With `double_z` the encoder emits a mean and a log variance
-    for each latent channel.
+    coarsest; the middle always has it. `decoder_attention` are those of the decoder where they
+    differ. With `double_z` the encoder emits a mean and a log variance for each latent channel.
     """
 
     channels: int = 160
@@ -34,6 +34,7 @@ class AutoencoderConfig:
     norm_groups: int = 32
     attention: tuple[int, ...] = (-1,)
     double_z: bool = False
+    decoder_attention: tuple[int, ...] | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -41,10 +42,19 @@ class AutoencoderConfig:
         return tuple(self.channels * m for m in self.multipliers)
 
     @property
-    def attends(self) -> tuple[bool, ...]:
-        """Whether each level has attention, finest first."""
+    def encoder_attends(self) -> tuple[bool, ...]:
+        """Whether each level of the encoder has attention, in the order in which it runs them."""
+        return self._attends(self.attention)
+
+    @property
+    def decoder_attends(self) -> tuple[bool, ...]:
+        """Whether each level of the decoder has attention, in the order in which it runs them."""
+        own = self.decoder_attention
+        return self._attends(self.attention if own is None else own)[::-1]
+
+    def _attends(self, chosen: tuple[int, ...]) -> tuple[bool, ...]:
         count = len(self.multipliers)
-        levels = {level % count for level in self.attention}
+        levels = {level % count for level in chosen}
         return tuple(level in levels for level in range(count))
 
 
@@ -147,7 +157,7 @@ class Encoder(nn.Module):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths, groups = config.widths, config.norm_groups
-        attends = config.attends
+        attends = config.encoder_attends
         self.conv_in = nn.Conv2d(3, config.channels, 3, padding=1)
         before = (config.channels, *widths[:-1])
         self.levels = nn.ModuleList(
@@ -176,7 +186,7 @@ class Decoder(nn.Module):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths, groups = config.widths[::-1], config.norm_groups
-        attends = config.attends[::-1]
+        attends = config.decoder_attends
         self.conv_in = nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
         self.middle = _middle(widths[0], groups)
         before = (widths[0], *widths[:-1])

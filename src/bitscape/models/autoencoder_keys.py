@@ -114,7 +114,8 @@ def _inside(
             return _parts(naming.middle[int(place)], part, naming)
         case ["levels", level, place, part]:
             down = side == "encoder"
-            attends = (config.attends if down else config.attends[::-1])[int(level)]
+            every = config.encoder_attends if down else config.decoder_attends
+            attends = every[int(level)]
             block, attention = divmod(int(place), 2) if attends else (int(place), 0)
             kind = naming.attention if attention else naming.residual
             outer = naming.down.format(level) if down else _up(int(level), config, naming)

@@ -48,9 +48,12 @@ SD_VAE = KLConfig(
 
 
 KL16 = KLConfig(
-    AutoencoderConfig(128, (1, 1, 2, 2, 4), 2, latent_channels=16, double_z=True), scale=0.2325
+    AutoencoderConfig(
+        128, (1, 1, 2, 2, 4), 2, latent_channels=16, double_z=True, decoder_attention=()
+    ),
+    scale=0.2325,
 )
-"""MAR's: f = 16, sixteen channels, attention at the coarsest level too."""
+"""MAR's: f = 16, sixteen channels, attention at the coarsest level of the encoder alone."""
 
 
 class KLTokenizer(nn.Module):
