@@ -23,3 +23,16 @@ def test_script_reports_every_variant(
     for table in report["tables"].values():
         assert {"fp32", "bf16", "W8A8", "W8A8,static", "W4A8", "W4A16"} == set(table)
         assert all(row["median"] > 0 for row in table.values())
+
+
+def test_a_whole_generation_is_timed_for_every_candidate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "var_d16 --size tiny --batch 1 --threads 1 --candidates fp32 bf16 W8A8 --json"
+    monkeypatch.setattr("sys.argv", words.split())
+    runpy.run_path(str(SCRIPTS / "var_d16.py"), run_name="__main__")
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert list(rows) == ["fp32", "bf16", "W8A8"]
+    for row in rows.values():
+        assert row["seconds"] == sum(row["by_scale"]) > 0
+        assert row["resident_bytes"] > 0

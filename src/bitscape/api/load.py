@@ -96,8 +96,6 @@ def _released(
         )
     with artefacts.without_weights():
         outline = FAMILIES[family].build(size)
-    # Buffers too, or a float32 one would widen the activations that meet it.
-    outline.network.to(dtype=dtype)
     file = artefacts.open_foreign(Path(checkpoint))
     network = network_weights(file, outline)
     if tokenizer is not None:

@@ -33,6 +33,7 @@ class Released:
 
     def prepare(self, pipeline: Pipeline) -> None:
         """Give the network its dtype, in place; parameters may be on the meta device."""
+        # Buffers too, or a float32 one would widen the activations that meet it.
         if self.dtype is not None:
             pipeline.network.to(self.dtype)
 
