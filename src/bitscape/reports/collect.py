@@ -36,7 +36,7 @@ def measure_panel(
     rows = []
     for setting in plan.settings:
         say(f"{name}, {setting.title}, {setting.method}")
-        artefact = artefacts / f"{name.removeprefix('zoo:')}-{setting.recipe}"
+        artefact = artefacts / f"{full.pipeline.family}-{setting.recipe}"
         model = stored(full, setting, artefact, plan.seed)
         numbers = measure(model, full, plan, workspace)
         size = (artefact / WEIGHTS).stat().st_size
