@@ -56,7 +56,7 @@ def test_each_setting_is_announced_and_becomes_a_row(tmp_path: Path) -> None:
 
 def test_size_is_that_of_the_file_on_disk(tmp_path: Path) -> None:
     panel, _ = run(tmp_path)
-    weights = tmp_path / "models" / "var-l-rtn-w8a8" / "model.safetensors"
+    weights = tmp_path / "models" / "var-rtn-w8a8" / "model.safetensors"
     assert panel.rows[1].file_bytes == weights.stat().st_size
 
 
@@ -73,7 +73,7 @@ def test_second_run_replaces_the_artefacts_of_the_first(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_no_artefact_is_left_alone(tmp_path: Path) -> None:
-    mine = tmp_path / "models" / "var-l-rtn-w8a8" / "thesis.txt"
+    mine = tmp_path / "models" / "var-rtn-w8a8" / "thesis.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("do not delete")
     with pytest.raises(FileExistsError):
