@@ -90,9 +90,19 @@ def test_more_updates_lose_less() -> None:
     scheme = weight_scheme("W2A16,vq2d")
     errors = []
     for updates in (0, 3, 25):
-        codes, centroids, _ = gptvq(W, H, scheme, updates=updates)
+        codes, centroids, _ = gptvq(W, H, scheme, updates=updates, sweeps=1)
         errors.append(relative_error(W, look_up_weight(codes, centroids, scheme), H))
     assert errors == sorted(errors, reverse=True)
+
+
+def test_more_sweeps_never_lose_more() -> None:
+    scheme = weight_scheme("W3A16,vq2d")
+    errors = []
+    for sweeps in (1, 2, 4):
+        codes, centroids, _ = gptvq(W, H, scheme, sweeps=sweeps)
+        errors.append(relative_error(W, look_up_weight(codes, centroids, scheme), H))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0]
 
 
 @pytest.mark.parametrize("rows", [7, 48, 50])

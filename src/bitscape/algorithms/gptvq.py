@@ -12,14 +12,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from bitscape.algorithms.codebooks import assign, fit_books
-from bitscape.algorithms.gptq import GPTQReport, gptq
+from bitscape.algorithms.gptq import GPTQReport, gptq, relative_error
 from bitscape.formats import Codebook, TensorScheme
-from bitscape.quantizers import Centroids, round_centroids, tiles_of
+from bitscape.quantizers import Centroids, look_up_weight, round_centroids, tiles_of
 
 
 @dataclass(frozen=True)
 class VectorTiles:
     """Fits the codebooks of a column of tiles when its turn comes, and rounds vectors to them.
+
+    Codebooks that are there from the start are taken as they are.
 
     `books[i]` are those of the i-th column of tiles, one a band of rows; `codes` what was chosen.
     """
@@ -57,6 +59,8 @@ class VectorTiles:
     def fit(self, columns: Float[Tensor, "out group"], index: int) -> None:
         """Fit one codebook a band of rows, on weights that make up for all columns before."""
         fmt, (tall, wide) = self.format, self.tile
+        if index // wide in self.books:
+            return
         banded = self._banded(columns).reshape(-1, tall, wide // fmt.dim, fmt.dim)
         rows = torch.arange(banded.shape[0] * tall, device=columns.device)
         real = (rows < len(columns)).view(-1, tall)
@@ -94,20 +98,34 @@ def gptvq(
     *,
     iterations: int = 100,
     updates: int = 25,
+    sweeps: int = 3,
     block: int = 128,
     damping: float = 0.01,
 ) -> tuple[UInt8[Tensor, "out vectors"], Centroids, GPTQReport]:
-    """Codes, stored centroids and the report of the sweep, which comes before the update.
+    """Codes, stored centroids and the report of their sweep, which comes before the update.
 
     `iterations` bounds the expectation-maximisation that initialises a codebook (sec. 4.3),
     `updates` the steps of the codebook update (sec. 4.4), after which centroids become 8-bit
-    integers (sec. 4.5).
+    integers (sec. 4.5). Each further of `sweeps` rounds anew to the codebooks of the one before and
+    updates them again; the result is the best of all.
     """
     shape = (W.shape[0], W.shape[1])
-    tiles = VectorTiles(shape, scheme, iterations)
-    _, report = gptq(W, H, quantizer=tiles, width=tiles.format.dim, block=block, damping=damping)
-    codes, real = tiles.result()
-    return codes, round_centroids(update_centroids(W, H, codes, real, scheme, updates)), report
+    books: dict[int, Tensor] = {}
+    found = []
+    for _ in range(sweeps):
+        tiles = VectorTiles(shape, scheme, iterations, books=books)
+        _, report = gptq(
+            W, H, quantizer=tiles, width=tiles.format.dim, block=block, damping=damping
+        )
+        codes, real = tiles.result()
+        centroids = round_centroids(update_centroids(W, H, codes, real, scheme, updates))
+        error = relative_error(W, look_up_weight(codes, centroids, scheme), H)
+        found.append((error, codes, centroids, report))
+        # Tiles count along a row of tiles first, books by their column.
+        columns = centroids.real().view(-1, len(tiles.books), *real.shape[1:])
+        books = dict(enumerate(columns.unbind(1)))
+    _, codes, centroids, report = min(found, key=lambda result: result[0])
+    return codes, centroids, report
 
 
 def update_centroids(

@@ -127,6 +127,7 @@ class Vectors:
     reads_inputs: ClassVar[bool] = True
     iterations: int = 100
     updates: int = 25
+    sweeps: int = 3
     damping: float = 0.01
     block: int = 128
     scalars: Greedy = field(default_factory=Greedy)
@@ -148,6 +149,7 @@ class Vectors:
             scheme,
             iterations=self.iterations,
             updates=self.updates,
+            sweeps=self.sweeps,
             block=self.block,
             damping=self.damping,
         )
