@@ -21,7 +21,12 @@ from bitscape.structure import Call, Pipeline, invoke
 
 # Tiny models are narrower than the groups of the schemes that recipes are made of.
 SCHEME = {"gptvq": "W3A16,vq2d"}
-QUICK = {"adaround": {"steps": 2}, "omniquant": {"steps": 2}, "svdquant": {"rounds": 2}}
+QUICK = {
+    "adaround": {"steps": 2},
+    "omniquant": {"steps": 2},
+    "svdquant": {"rounds": 2},
+    "mixed": {"bits": (2, 4, 6, 8)},
+}
 Calibrated = Callable[[str], tuple[Pipeline, CalibrationSet]]
 FEW = {"diffusion": {"steps": 2}, "autoregressive": {}}
 

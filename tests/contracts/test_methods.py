@@ -18,8 +18,16 @@ from bitscape.structure import Pipeline
 
 SCHEMES = ["W8A8", "W4A16", "W3A16,asym", "W4A8@g8", "W8A8,static", "FP8", "We2m1A6"]
 # Methods that refine the two plain ones are tried at fewer of them, and where they differ.
-OWN = {"gptvq": ["W3A16,vq2d", "W2A8,vq4d/ada=W8A16"]}
-QUICK = {"adaround": {"steps": 4}, "omniquant": {"steps": 4}, "svdquant": {"rounds": 2}}
+OWN = {
+    "gptvq": ["W3A16,vq2d", "W2A8,vq4d/ada=W8A16"],
+    "mixed": ["W4A8@g8", "W4A16,asym/head=W8A16"],
+}
+QUICK = {
+    "adaround": {"steps": 4},
+    "omniquant": {"steps": 4},
+    "svdquant": {"rounds": 2},
+    "mixed": {"bits": (2, 4, 6, 8)},
+}
 REFINED = ["W4A8@g8", "W8A8,static", "We2m1A6"]
 CASES = [
     (method, scheme)

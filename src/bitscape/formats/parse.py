@@ -1,6 +1,6 @@
 """The names people write, read into formats and schemes.
 
-    scheme    = site {"/" role "=" site}
+    scheme    = site {"/" (role | site's name) "=" site}
     site      = "W" width "A" width ["@g" size] [",asym" | ",sym" | ",vq" dim "d"] [",static"]
                 | a name below
     width     = 1 to 8, 16, or the name of a float format or "ternary"
@@ -43,7 +43,7 @@ _SITE = re.compile(
     rf"w(?P<weight>{_WIDTH})a(?P<activation>{_WIDTH})"
     r"(@g(?P<group>[1-9]\d*))?(?P<symmetry>,a?sym|,vq(?P<dim>[1-8])d)?(?P<static>,static)?"
 )
-_ROLE = re.compile(r"(?P<role>[a-z][a-z0-9_]*)=(?P<site>.+)")
+_ROLE = re.compile(r"(?P<role>[a-z][a-z0-9_.]*)=(?P<site>.+)")
 
 
 def _block(elements: Format, size: int, scale: Format) -> TensorScheme:

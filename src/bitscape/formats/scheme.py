@@ -121,7 +121,7 @@ class SiteScheme:
 
 @dataclass(frozen=True)
 class QuantScheme:
-    """The scheme of a whole network: a default, and what some roles do instead.
+    """The scheme of a whole network: a default, and what some roles or single sites do instead.
 
     `name` is the canonical text: `parse_scheme(scheme.name) == scheme`.
     """
@@ -133,6 +133,7 @@ class QuantScheme:
     def __str__(self) -> str:
         return self.name
 
-    def at(self, role: str) -> SiteScheme:
-        """The scheme of sites that play `role`."""
-        return dict(self.roles).get(role, self.default)
+    def at(self, role: str, name: str = "") -> SiteScheme:
+        """The scheme of the site `name`, or else of sites that play `role`."""
+        own = dict(self.roles)
+        return own.get(name, own.get(role, self.default))

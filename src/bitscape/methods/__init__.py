@@ -8,6 +8,7 @@ from bitscape.methods.awq import AWQ
 from bitscape.methods.base import Method
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.gptvq import GPTVQ
+from bitscape.methods.mixed import Mixed
 from bitscape.methods.omniquant import OmniQuant
 from bitscape.methods.ptq4arvg import PTQ4ARVG, FaithfulPTQ4ARVG
 from bitscape.methods.quarot import QuaRot
@@ -23,6 +24,7 @@ METHODS: Mapping[str, type[Method]] = {
     "adaround": AdaRound,
     "omniquant": OmniQuant,
     "svdquant": SVDQuant,
+    "mixed": Mixed,
     "smoothquant": SmoothQuant,
     "awq": AWQ,
     "quarot": QuaRot,
@@ -43,6 +45,7 @@ __all__ = [
     "Auto",
     "FaithfulPTQ4ARVG",
     "Method",
+    "Mixed",
     "OmniQuant",
     "QuaRot",
     "SVDQuant",

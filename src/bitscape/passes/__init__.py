@@ -5,6 +5,7 @@ from bitscape.passes.fold_view import FoldView
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.gain import FaithfulGain, Gain
 from bitscape.passes.learned import Clip, Learned, Learner, UpOrDown
+from bitscape.passes.mixed_precision import MixedPrecision
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
 from bitscape.passes.reconstruct import Reconstruct
@@ -31,6 +32,7 @@ __all__ = [
     "Learned",
     "Learner",
     "MeanSmooth",
+    "MixedPrecision",
     "Nearest",
     "Pass",
     "Progress",

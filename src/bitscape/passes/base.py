@@ -93,7 +93,7 @@ def run(passes: Sequence[Pass], pipeline: Pipeline, context: Context) -> None:
 def chosen(pipeline: Pipeline, context: Context) -> list[tuple[Site, SiteScheme]]:
     """The sites whose weight or activation the scheme asks to quantize, in execution order."""
     sites = pipeline.adapter.sites(pipeline.network)
-    pairs = [(site, context.scheme.at(site.role.value)) for site in sites]
+    pairs = [(site, context.scheme.at(site.role.value, site.name)) for site in sites]
     return [(site, s) for site, s in pairs if s.weight is not None or s.activation is not None]
 
 

@@ -72,7 +72,7 @@ def weight_sites(pipeline: Pipeline, scheme: QuantScheme) -> list[tuple[Site, Te
     """The sites whose weights `scheme` quantizes, in execution order."""
     found = []
     for site in pipeline.adapter.sites(pipeline.network):
-        weight = scheme.at(site.role.value).weight
+        weight = scheme.at(site.role.value, site.name).weight
         if weight is not None and site.kind is not Kind.ATTEND:
             found.append((site, weight))
     return found
