@@ -8,7 +8,16 @@ from torch import Tensor, nn
 
 from bitscape.calibration import CalibrationSet, Hessian, hessian_of, hessians, stream
 from bitscape.nn import QuantLinear
-from bitscape.structure import Block, Call, Pipeline, StepClock, chain, constant_step
+from bitscape.structure import (
+    Block,
+    Call,
+    Pipeline,
+    StepClock,
+    chain,
+    constant_step,
+    invoke,
+    net_of,
+)
 
 
 def block_inputs(pipeline: Pipeline, calls: tuple[Call, ...], name: str) -> list[Tensor]:
@@ -18,8 +27,8 @@ def block_inputs(pipeline: Pipeline, calls: tuple[Call, ...], name: str) -> list
     hook = module.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
     with torch.no_grad():
         for call in calls:
-            pipeline.clocks[call.net].set(call.step)
-            pipeline.network(*call.args)
+            if call.net == net_of(name, pipeline.clocks):
+                invoke(pipeline.network, pipeline.clocks, call)
     hook.remove()
     return seen
 

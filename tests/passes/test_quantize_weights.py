@@ -20,7 +20,7 @@ from bitscape.passes import (
     run,
     weight_sites,
 )
-from bitscape.structure import Pipeline
+from bitscape.structure import Pipeline, Role
 
 Make = Callable[..., Context]
 GREEDY = QuantizeWeights(Greedy())
@@ -102,21 +102,29 @@ def test_finished_blocks_are_not_quantized_again(
     assert all(layer.coded for layer in quantized_sites(pipeline.network).values())
 
 
+def first_of(pipeline: Pipeline, role: Role) -> str:
+    """The name of the first site with this role."""
+    sites = pipeline.adapter.sites(pipeline.network)
+    return next(site.name for site in sites if site.role is role)
+
+
 def test_nan_in_a_weight_names_the_site(pipeline: Pipeline, context: Make) -> None:
-    pipeline.network.get_submodule("blocks.1.mlp.fc1").weight.data[2, 3] = torch.nan
-    with pytest.raises(ValueError, match="blocks.1.mlp.fc1 has NaN"):
+    name = first_of(pipeline, Role.FC1)
+    pipeline.network.get_submodule(name).weight.data[2, 3] = torch.nan
+    with pytest.raises(ValueError, match=f"{name} has NaN"):
         run([QuantizeWeights(Nearest())], pipeline, context("W4A16"))
 
 
 def test_a_group_that_does_not_divide_names_the_site(pipeline: Pipeline, context: Make) -> None:
-    with pytest.raises(ValueError, match=r"blocks.0.ada: groups of 24 do not divide a width of 16"):
+    name = pipeline.adapter.sites(pipeline.network)[0].name
+    with pytest.raises(ValueError, match=f"{name}: groups of 24 do not divide a width of 16"):
         check_weights(pipeline, context("W4A16@g24").scheme)
 
 
 def test_the_prologue_is_seen_by_the_hessian(pipeline: Pipeline, context: Make) -> None:
     twin = FAMILIES[pipeline.family].tiny()
     told, plain = context("W4A16"), context("W4A16")
-    scaled = "blocks.0.attn.qkv"
+    scaled = first_of(pipeline, Role.QKV)
     run([], twin, plain)
     layer = twin.network.get_submodule(scaled)
     assert isinstance(layer, QuantLinear)
@@ -130,5 +138,6 @@ def test_the_prologue_is_seen_by_the_hessian(pipeline: Pipeline, context: Make) 
 
 def test_a_site_that_no_call_reaches_is_an_error(pipeline: Pipeline) -> None:
     empty = Context(parse_scheme("W4A16"), CalibrationSet((), {}))
-    with pytest.raises(ValueError, match="blocks.0.ada is never reached"):
+    name = pipeline.adapter.sites(pipeline.network)[0].name
+    with pytest.raises(ValueError, match=f"{name} is never reached"):
         run([GREEDY], pipeline, empty)

@@ -118,8 +118,7 @@ def record(
 
         pipeline.latents(part, seed=seed, first=first, tap=tap, **sampler)
         replayed = pipeline.adapter.replay(recorded)
-        for net in pipeline.clocks:
-            calls += _spread([call for call in replayed if call.net == net], keep, number)
+        calls += _spread(replayed, keep, number)
         if progress is not None:
             progress("recording calibration", first + len(part), len(labels))
     provenance = {
@@ -141,9 +140,18 @@ def _on_cpu(call: Call) -> Call:
 
 
 def _spread(calls: list[Call], keep: int | None, number: int) -> list[Call]:
-    if keep is None or keep >= len(calls):
-        return calls
-    stride = len(calls) / keep
+    """Up to `keep` calls of each sub-network, in the order in which they were made."""
+    places: dict[str, list[int]] = {}
+    for place, call in enumerate(calls):
+        places.setdefault(call.net, []).append(place)
+    kept = [place for mine in places.values() for place in _even(mine, keep, number)]
+    return [calls[place] for place in sorted(kept)]
+
+
+def _even(places: list[int], keep: int | None, number: int) -> list[int]:
+    if keep is None or keep >= len(places):
+        return places
+    stride = len(places) / keep
     # The golden ratio's multiples fall evenly into [0, 1) however many batches there are.
     offset = (number * 0.6180339887498949) % 1.0
-    return [calls[int((i + offset) * stride)] for i in range(keep)]
+    return [places[int((i + offset) * stride)] for i in range(keep)]
