@@ -23,7 +23,7 @@ def test_method_file_cites_its_source_and_maps_its_equations(name: str) -> None:
     method = METHODS[name]
     text = inspect.getdoc(sys.modules[method.__module__]) or ""
     assert "arXiv:" in text
-    assert "algorithms." in text or "quantizers." in text
+    assert any(f"{package}." in text for package in ("algorithms", "quantizers", "passes"))
 
 
 def test_options_that_exclude_each_other_are_refused() -> None:

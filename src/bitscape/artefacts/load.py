@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from bitscape.artefacts.config import dtype_called
+from bitscape.artefacts.config import dtype_called, site_from_config
 from bitscape.artefacts.hashing import json_sha256, verify
 from bitscape.artefacts.layout import CONFIG, FORMAT_VERSION, RECIPE, REPORT, TOKENIZER, WEIGHTS
 from bitscape.artefacts.schemes import site_schemes
@@ -17,7 +17,7 @@ from bitscape.artefacts.sites import restore_site
 from bitscape.artefacts.tensors import fill, read_tensors
 from bitscape.models import assemble
 from bitscape.nn import insert, quantized_sites
-from bitscape.structure import Pipeline
+from bitscape.structure import Kind, Pipeline
 
 
 def load(path: Path) -> tuple[Pipeline, dict[str, Any]]:
@@ -87,6 +87,9 @@ def _restore_network(pipeline: Pipeline, quantization: Mapping[str, Any], weight
     network, tensors = pipeline.network, read_tensors(weights)
     schemes = site_schemes(quantization["config_groups"])
     declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
+    # Adapters do not declare attention products: those that are quantized are on record.
+    recorded = [site_from_config(name, entry) for name, entry in quantization["sites"].items()]
+    declared += [site for site in recorded if site.kind is Kind.ATTEND]
     insert(network, declared, pipeline.clocks)
     sites = quantized_sites(network)
     stored = _take_sites(list(sites), tensors)

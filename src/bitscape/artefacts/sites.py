@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from bitscape.artefacts.attention import attend_to_tensors, restore_attend
 from bitscape.artefacts.tensors import narrow
 from bitscape.artefacts.weights import CODES, coded_from_tensors, coded_to_tensors
 from bitscape.formats import SiteScheme
@@ -39,7 +40,7 @@ def scheme_of(site: Quantized) -> SiteScheme:
 def site_to_tensors(site: Quantized) -> dict[str, Tensor]:
     """Everything the site stores, floats as narrow as is exact."""
     if isinstance(site, QuantAttend):
-        return {}
+        return attend_to_tensors(site)
     if site.delta is not None:
         raise ValueError(f"{site.site.name} still holds a learned delta: bake it before saving")
     found = {name: getattr(site, name) for name in _PARAMETERS}
@@ -59,7 +60,7 @@ def restore_site(
     """Fill a fresh twin, in place, with what `site_to_tensors` stored."""
     if isinstance(site, QuantAttend):
         if scheme.activation is not None:
-            site.quantize(scheme.activation)
+            restore_attend(site, tensors, scheme.activation)
         return
     assert site.weight is not None
     dtype = site.weight.dtype

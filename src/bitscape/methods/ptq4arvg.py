@@ -23,7 +23,10 @@ calibration calls and their zero points are integers, where the code blends two 
 fractional ones. Everything is calibrated on the family's own masked calls, and anew after folding;
 the code calibrates VAR without its mask. The code's selection keeps the first samples, since with
 fewer samples than channels all distances are equal: here the covariance is shrunk, so that
-distances differ, and the largest half is kept. Attention products stay in 16 bits.
+distances differ, and the largest half is kept. Attention products stay in 16 bits unless the scheme
+names them ("W6A6,static/attend=W16A8,static"), with a range for each head, probabilities on a grid
+of their own (`probabilities`) and, as an option, the values' rounding halved (`shift_and_sum`); the
+code has one range for each operand.
 
 Cost. Two sweeps over the calibration calls; `ptq4arvg` some twenty roundings of each layer besides,
 and GPTQ. At run time nothing: scales and shifts are folded, a range is looked up by position.
@@ -49,6 +52,7 @@ from bitscape.passes import (
     SelectCalibration,
     TransformInputs,
 )
+from bitscape.quantizers import Probabilities
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,17 @@ class PTQ4ARVG:
     rounding: Literal["gptq", "rtn"] = "gptq"
     activation_range: str = "search"
     activation_index: Index = "run"
+    probabilities: Probabilities | None = None
+    shift_and_sum: bool = False
 
     def __post_init__(self) -> None:
         check_share(self.select)
 
     def passes(self) -> list[Pass]:
         """Selection, scales, weights, then activations."""
-        activations = QuantizeActivations(self.activation_range, self.activation_index)
+        activations = QuantizeActivations(
+            self.activation_range, self.activation_index, self.probabilities, self.shift_and_sum
+        )
         rounder = Nearest("mse") if self.rounding == "rtn" else Greedy()
         return [
             SelectCalibration("kernel", self.select),

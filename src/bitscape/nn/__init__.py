@@ -1,7 +1,7 @@
 """The normal form: layers whose fields every method edits, and what they cost."""
 
 from bitscape.nn.activation import ActivationQuantizer
-from bitscape.nn.attend import QuantAttend
+from bitscape.nn.attend import HeadQuantizer, QuantAttend
 from bitscape.nn.coded import CodedWeight, grid_of, keep_dtype
 from bitscape.nn.conv import QuantConv2d
 from bitscape.nn.footprint import Footprint, SiteFootprint, footprint
@@ -18,6 +18,7 @@ __all__ = [
     "ActivationQuantizer",
     "CodedWeight",
     "Footprint",
+    "HeadQuantizer",
     "QuantAttend",
     "QuantConv2d",
     "QuantLinear",

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from bitscape.calibration import StepSamples, observe
 from bitscape.formats import QuantScheme, TensorScheme
-from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear
+from bitscape.nn import ActivationQuantizer, QuantConv2d, QuantLinear
+from bitscape.passes.attention import insert_attends, observe_heads
 from bitscape.passes.base import Context, Field, chosen
 from bitscape.passes.rounders import range_rule
-from bitscape.quantizers import Grid
-from bitscape.structure import Pipeline, Site, net_of
+from bitscape.quantizers import Grid, Probabilities
+from bitscape.structure import Pipeline, Role, Site, net_of
 
 Index = Literal["none", "step", "run"]
 
@@ -27,6 +28,10 @@ class QuantizeActivations:
     `index` "step" gives each position of the trajectory a range of its own, "run" each run of
     positions that the site declares; a position that was never recorded takes that of the nearest
     one that was.
+
+    Attention stays in 16 bits unless the scheme names its role, as in "W8A8/attend=W16A8": then
+    its operands are rounded, by the token or, static, by the head, and as `probabilities` and
+    `shift_and_sum` say.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"activation"})
@@ -34,6 +39,8 @@ class QuantizeActivations:
 
     range: str = "minmax"
     index: Index = "none"
+    probabilities: Probabilities | None = None
+    shift_and_sum: bool = False
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether any activation has a static range."""
@@ -45,19 +52,36 @@ class QuantizeActivations:
         """Put activation quantizers in."""
         pairs = [(site, s.activation) for site, s in chosen(pipeline, context)]
         wanted = [(site, scheme) for site, scheme in pairs if scheme is not None]
+        attention = context.scheme.at(Role.ATTEND.value).activation
+        if attention is not None:
+            self._attention(pipeline, context, attention)
         # Observed before the first quantizer is in: ranges are those of unrounded activations.
         samples = self._observed(pipeline, context, wanted)
         for done, (site, scheme) in enumerate(wanted, start=1):
             layer = pipeline.network.get_submodule(site.name)
-            if isinstance(layer, QuantAttend):
-                layer.quantize(scheme)
-            else:
-                assert isinstance(layer, QuantLinear | QuantConv2d)
-                quantizer = layer.quantize_activation(scheme)
-                if site.name in samples:
-                    self.fill(quantizer, samples[site.name], pipeline, site)
+            assert isinstance(layer, QuantLinear | QuantConv2d)
+            quantizer = layer.quantize_activation(scheme)
+            if site.name in samples:
+                self.fill(quantizer, samples[site.name], pipeline, site)
             context.site_report(site.name)["activation"] = str(scheme)
             context.progress("quantizing activations", done, len(wanted))
+
+    def _attention(self, pipeline: Pipeline, context: Context, scheme: TensorScheme) -> None:
+        attends = insert_attends(pipeline)
+        grids: list[tuple[Grid, Grid, Grid] | None] = [None] * len(attends)
+        if not scheme.dynamic:
+            calls = context.calibrated("a static range of attention").calls
+            rule = range_rule(self.range)
+            grids = [h.grids(rule, scheme) for h in observe_heads(pipeline, calls, attends)]
+        for attend, found in zip(attends, grids, strict=True):
+            attend.quantize(
+                scheme,
+                grids=found,
+                probabilities=self.probabilities,
+                shift_and_sum=self.shift_and_sum,
+            )
+            entry = {"activation": str(scheme), "probabilities": self.probabilities or "16 bits"}
+            context.site_report(attend.site.name).update(entry)
 
     def _observed(
         self,

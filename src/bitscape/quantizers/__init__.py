@@ -16,6 +16,7 @@ from bitscape.quantizers.codebooks import (
     tiles_of,
 )
 from bitscape.quantizers.groups import from_groups, to_groups
+from bitscape.quantizers.probabilities import Probabilities, round_probabilities
 from bitscape.quantizers.ranges import (
     RANGES,
     RangeRule,
@@ -33,6 +34,7 @@ __all__ = [
     "RANGES",
     "Centroids",
     "Grid",
+    "Probabilities",
     "RangeRule",
     "bounds_grid",
     "decode_scale",
@@ -52,6 +54,7 @@ __all__ = [
     "quantize",
     "quantize_weight",
     "round_centroids",
+    "round_probabilities",
     "round_scale",
     "rows_of",
     "step_grid",
