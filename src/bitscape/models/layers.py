@@ -198,13 +198,13 @@ SHIFT = frozenset({Absorb.SHIFT})
 
 
 def block_folds(
-    block: str, *, head: int = 0, scale_parts: tuple[int, int], shift_parts: tuple[int, int]
+    block: str, *, head: int, scale_parts: tuple[int, int], shift_parts: tuple[int, int]
 ) -> list[Fold]:
     """The folds of a block with AdaLN: modulation to qkv and fc1, values to proj, GELU to fc2.
 
-    `head` is the width of an attention head, within which values can be rotated; 0 lets nobody
-    rotate them. `scale_parts` and `shift_parts` say which sixths of
-    the modulation serve attention and feed-forward; the two families order them differently.
+    `head` is the width of an attention head, within which values can be rotated. `scale_parts` and
+    `shift_parts` say which sixths of the modulation serve attention and feed-forward; families
+    order them differently.
     """
     ada = f"{block}.ada"
     return [
