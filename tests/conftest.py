@@ -1,5 +1,8 @@
 """Settings for the whole suite: shapes are checked at run time, and each worker uses one thread."""
 
+from importlib.util import find_spec
+
+import pytest
 import torch
 from jaxtyping import install_import_hook
 
@@ -11,3 +14,15 @@ install_import_hook("bitscape", CHECKER)
 
 # Workers share the cores, and one thread gives the same sums on every machine.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the families whose optional dependency is not installed."""
+    from bitscape.models import FAMILIES
+
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        for value in () if parameters is None else parameters.params.values():
+            extra = FAMILIES[value].extra if isinstance(value, str) and value in FAMILIES else ""
+            if extra and find_spec(extra) is None:
+                item.add_marker(pytest.mark.skip(reason=f"needs bitscape[{extra}]"))

@@ -11,6 +11,7 @@ from bitscape.nn import QuantLinear
 from bitscape.structure import (
     Block,
     Call,
+    Kind,
     Pipeline,
     StepClock,
     chain,
@@ -64,7 +65,11 @@ def test_hessians_of_a_block_are_those_of_a_whole_sweep(
     sites = {site.name: site for site in pipeline.adapter.sites(pipeline.network)}
     blocks = pipeline.adapter.blocks(pipeline.network)
     for unit in stream(pipeline.network, pipeline.clocks, blocks, calibration.calls):
-        inside = [site for name, site in sites.items() if name.startswith(unit.block.name)]
+        inside = [
+            site
+            for name, site in sites.items()
+            if name.startswith(unit.block.name) and site.kind is not Kind.ATTEND
+        ]
         kept: dict[str, Hessian] = {s.name: hessian_of(pipeline.network, s.name) for s in inside}
         unit.observe(kept)
         swept = hessians(pipeline, calibration.calls, inside)
@@ -73,20 +78,37 @@ def test_hessians_of_a_block_are_those_of_a_whole_sweep(
 
 
 class Skipping(nn.Module):
-    """Two blocks with something in between."""
+    """Two blocks with something in between, and a third that reads both."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.a, self.b, self.c = nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.b(self.a(x) + x)
+        a = self.a(x)
+        b = self.b(a)
+        return self.c(torch.cat([b, a], dim=1)) + x
 
 
-def test_blocks_that_are_no_chain_are_refused() -> None:
+GRAPH = [Block("a"), Block("b", ("a",)), Block("c", ("b", "a"))]
+
+
+def test_a_skip_is_read_as_it_has_become() -> None:
+    network, clocks = Skipping().requires_grad_(False), {"": StepClock()}
+    call = Call("", constant_step(0), (torch.randn(3, 2),))
+    for unit in stream(network, clocks, GRAPH, [call], copy.deepcopy(network)):
+        if unit.block.name == "a":
+            network.a.weight.mul_(2)
+    assert unit.full is not None
+    x = network.a(call.args[0])
+    torch.testing.assert_close(unit.inputs[0], torch.cat([network.b(x), x], dim=1))
+    assert not torch.equal(unit.inputs[0], unit.full[0])
+
+
+def test_blocks_that_read_something_else_are_refused() -> None:
     network, clocks = Skipping(), {"": StepClock()}
     call = Call("", constant_step(0), (torch.ones(1, 2),))
-    with pytest.raises(ValueError, match="do not form a chain"):
-        list(stream(network, clocks, chain(["a", "b"]), [call]))
-    with pytest.raises(ValueError, match="only chains"):
+    with pytest.raises(ValueError, match="block c does not read the output of b"):
+        list(stream(network, clocks, chain(["a", "b", "c"]), [call]))
+    with pytest.raises(ValueError, match="block b reads 'x', which is no earlier block"):
         list(stream(network, clocks, [Block("a"), Block("b", ("a", "x"))], [call]))

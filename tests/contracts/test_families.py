@@ -6,7 +6,17 @@ from torch import Tensor, nn
 
 from bitscape.models import FAMILIES
 from bitscape.nn import footprint, insert
-from bitscape.structure import Absorb, Call, Fold, Pipeline, Randomness, Site, drive, invoke
+from bitscape.structure import (
+    Absorb,
+    Attend,
+    Call,
+    Fold,
+    Pipeline,
+    Randomness,
+    Site,
+    drive,
+    invoke,
+)
 
 family_names = pytest.mark.parametrize("family", list(FAMILIES))
 
@@ -31,7 +41,7 @@ def test_every_site_block_and_fold_names_a_module(family: str) -> None:
     names = {site.name for site in sites}
     assert len(names) == len(sites)
     for site in sites:
-        assert isinstance(network.get_submodule(site.name), nn.Linear | nn.Conv2d)
+        assert isinstance(network.get_submodule(site.name), nn.Linear | nn.Conv2d | Attend)
     for block in adapter.blocks(network):
         network.get_submodule(block.name)
     consumers = [name for fold in adapter.folds(network) for name in fold.consumers]
@@ -141,8 +151,12 @@ def _fold(network: nn.Module, fold: Fold, sites: dict[str, Site], drawn: torch.G
         shift = torch.zeros_like(shift)
     fold.push(network, scale, shift)
     for name in fold.consumers:
-        linear = network.get_submodule(name)
+        layer = network.get_submodule(name)
         assert sites[name].tokens
-        if linear.bias is not None:
-            linear.bias += linear.weight @ shift
-        linear.weight *= scale
+        # A convolution can follow a shifting producer only when it is one pixel wide.
+        matrix = layer.weight.flatten(1)
+        if Absorb.SHIFT in fold.takes and layer.bias is None:
+            layer.bias = nn.Parameter(matrix @ shift)
+        elif Absorb.SHIFT in fold.takes:
+            layer.bias += matrix @ shift
+        layer.weight *= scale.view(-1, *[1] * (layer.weight.ndim - 2))

@@ -16,7 +16,7 @@ from bitscape.formats import parse_scheme
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.nn import QuantConv2d, QuantLinear
-from bitscape.passes import Context, run
+from bitscape.passes import Context, run, weight_sites
 from bitscape.structure import Call, Pipeline, invoke
 
 # Tiny models are narrower than the groups of the schemes that recipes are made of.
@@ -49,8 +49,9 @@ def test_method_quantizes_every_site_and_samples(
     method: str, family: str, calibrated: Calibrated
 ) -> None:
     pipeline, data = calibrated(family)
-    model = quantized(method, SCHEME.get(method, "W4A8"), pipeline, data)
-    for site in pipeline.adapter.sites(pipeline.network):
+    scheme = SCHEME.get(method, "W4A8")
+    model = quantized(method, scheme, pipeline, data)
+    for site, _ in weight_sites(pipeline, parse_scheme(scheme)):
         layer = model.network.get_submodule(site.name)
         assert isinstance(layer, QuantLinear | QuantConv2d)
         assert layer.coded is not None

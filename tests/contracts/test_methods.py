@@ -93,7 +93,8 @@ def test_gptq_beats_rtn_in_every_block(
         block_errors(pipeline, quantized(method, scheme, pipeline, data), data)
         for method in ("rtn", "gptq")
     )
-    assert all(better < worse for better, worse in zip(gptq, rtn, strict=True))
+    # A block without a site in the scheme, such as a U-Net's first convolution, is exact in both.
+    assert all(b < w or b == w == 0 for b, w in zip(gptq, rtn, strict=True))
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def test_clipping_belongs_to_ddim() -> None:
 
 
 def test_ddim_ends_at_the_clean_latent() -> None:
-    solver = DDIM(Diffusion(), 4)
+    solver = DDIM(Diffusion(), 4, Randomness(0, [0]))
     drawn = torch.Generator().manual_seed(0)
     clean, noise = torch.randn(2, 1, 2, 4, 4, generator=drawn)
     x = Diffusion().add_noise(clean, noise, torch.tensor([solver.times[0]]))

@@ -1,13 +1,14 @@
 """Outlier twins compute the same function with activations of very different size."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitscape.models import FAMILIES
-from bitscape.structure import Pipeline
+from bitscape.structure import Pipeline, Role
 from bitscape.zoo.outliers import LARGEST, outlier_scales, plant_outliers
 
 
@@ -42,15 +43,19 @@ def test_scales_are_powers_of_two_with_a_heavy_tail() -> None:
 
 @torch.no_grad()
 def channel_spread(pipeline: Pipeline) -> float:
-    """The largest over the median channel magnitude that the first qkv reads."""
-    seen: list[Tensor] = []
+    """The largest over the median channel magnitude that any qkv or fc1 reads."""
+    seen: dict[str, list[Tensor]] = {}
 
-    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        seen.append(args[0].abs().amax(dim=(0, 1)))
+    def noting(name: str) -> Callable[..., None]:
+        return lambda _, args: seen.setdefault(name, []).append(
+            args[0].abs().flatten(0, -2).amax(dim=0)
+        )
 
-    first = pipeline.adapter.blocks(pipeline.network)[0].name
-    qkv = pipeline.network.get_submodule(f"{first}.attn.qkv")
-    with qkv.register_forward_pre_hook(hook):
-        pipeline.latents(torch.arange(4))
-    magnitude = torch.stack(seen).amax(dim=0)
-    return float(magnitude.max() / magnitude.median())
+    sites = pipeline.adapter.sites(pipeline.network)
+    names = [site.name for site in sites if site.role in (Role.QKV, Role.FC1)]
+    hooks = [pipeline.network.get_submodule(n).register_forward_pre_hook(noting(n)) for n in names]
+    pipeline.latents(torch.arange(4))
+    for hook in hooks:
+        hook.remove()
+    magnitudes = [torch.stack(inputs).amax(dim=0) for inputs in seen.values()]
+    return max(float(m.max() / m.median()) for m in magnitudes)

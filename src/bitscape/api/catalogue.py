@@ -57,7 +57,7 @@ def _released(name: str, size: str) -> dict[str, Any]:
         "name": f"{name}-{size}",
         "family": name,
         "style": family.style,
-        "params": _parameters(family.network, family.sizes[size]),
+        "params": family.parameters.get(size) or _parameters(family.network, family.sizes[size]),
         "bundled": False,
         "checkpoint": "required",
     }

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -20,8 +19,10 @@ class Comparison:
     numbers: dict[str, Any]
 
 
-def compare(reference: Model, model: Model, labels: list[int], *, seed: int = 0) -> Comparison:
-    """Draw `labels` with both models from the same random streams.
+def compare(
+    reference: Model, model: Model, labels: list[int] | list[str], *, seed: int = 0
+) -> Comparison:
+    """Draw labels or prompts with both models from the same random streams.
 
     PSNR is that of the mean squared error, infinite (null) for equal images. Token agreement and
     KL, along shared randomness, exist for discrete families only.
@@ -42,7 +43,11 @@ def compare(reference: Model, model: Model, labels: list[int], *, seed: int = 0)
         "identical_images": float((errors == 0).double().mean()),
         **_tokens(reference, model, labels, seed),
         "images": [
-            {"class": label, "psnr": _finite(psnr(error.reshape(1))), "ssim": float(structure)}
+            {
+                "prompt" if isinstance(label, str) else "class": label,
+                "psnr": _finite(psnr(error.reshape(1))),
+                "ssim": float(structure),
+            }
             for label, error, structure in zip(labels, errors, structures, strict=True)
         ],
     }
@@ -50,11 +55,13 @@ def compare(reference: Model, model: Model, labels: list[int], *, seed: int = 0)
 
 
 def _tokens(
-    reference: Model, model: Model, labels: list[int], seed: int
+    reference: Model, model: Model, labels: list[int] | list[str], seed: int
 ) -> dict[str, float | None]:
     if not model.pipeline.adapter.discrete:
         return {"token_agreement": None, "kl": None}
-    found = agreement(model.pipeline, reference.pipeline, torch.tensor(labels), seed=seed)
+    found = agreement(
+        model.pipeline, reference.pipeline, model.pipeline.conditions(labels), seed=seed
+    )
     return {"token_agreement": found.token_agreement, "kl": found.kl}
 
 

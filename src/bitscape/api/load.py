@@ -100,7 +100,12 @@ def _released(
     network = network_weights(file, outline)
     if tokenizer is not None:
         file = artefacts.open_foreign(Path(tokenizer))
-    elif file.format != "diffusers":
-        raise ValueError(f"{name} also needs its tokenizer: give it with --tokenizer")
-    released = Released(network, tokenizer_weights(file, outline), device, dtype)
+    try:
+        # Files of latent diffusion and folders of diffusers hold both.
+        released = Released(network, tokenizer_weights(file, outline), device, dtype)
+    except ValueError as error:
+        if tokenizer is not None or file.format == "diffusers":
+            raise
+        message = f"{name} also needs its tokenizer: give it with --tokenizer"
+        raise ValueError(message) from error
     return Model(outline, released=released)

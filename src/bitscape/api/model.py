@@ -14,7 +14,7 @@ from numpy import ndarray
 from bitscape import artefacts
 from bitscape.api.released import Released
 from bitscape.runtime import Choice
-from bitscape.structure import Pipeline
+from bitscape.structure import Pipeline, ReadsPrompts
 
 Conditions = int | str | Sequence[int | str]
 
@@ -67,12 +67,14 @@ class Model:
         pending = self.pending
         if pending is not None:
             return pending.device
-        return next(self.outline.tokenizer.parameters()).device
+        # A pixel tokenizer has no parameters, a packed network few.
+        modules = (self.outline.tokenizer, self.outline.network)
+        return next(p for module in modules for p in module.parameters()).device
 
     def sample(
         self, conditions: Conditions, *, seed: int = 0, **sampler: Any
     ) -> UInt8[ndarray, "image height width 3"]:
-        """Images for class labels, or `conditions` images of classes 0, 1, 2, ... in turn.
+        """Images for labels or prompts, or `conditions` images of classes 0, 1, 2, ... in turn.
 
         Image i depends on the seed and on i alone. `sampler` overrides options of the trajectory,
         such as `guidance`.
@@ -80,17 +82,25 @@ class Model:
         labels = self.labels(conditions)
         return self.pipeline.sample(labels, seed=seed, **sampler).cpu().numpy()
 
-    def labels(self, conditions: Conditions) -> list[int]:
-        """The class labels that `conditions` mean; ValueError for prompts."""
+    def labels(self, conditions: Conditions) -> list[int] | list[str]:
+        """What `conditions` mean to this model: class labels, or prompts; ValueError otherwise."""
+        prompts = isinstance(self.outline.tokenizer, ReadsPrompts)
         if isinstance(conditions, int):
             if conditions < 1:
                 raise ValueError(f"{conditions} images were asked for: at least 1 is needed")
+            if prompts:
+                raise ValueError(f"{self.name} draws prompts: give one text an image")
             classes = self.outline.adapter.num_classes
             return [index % classes for index in range(conditions)]
-        words = [c for c in conditions if isinstance(c, str)]
-        if words or isinstance(conditions, str):
-            raise ValueError(f"{self.name} draws classes, not prompts: give class numbers")
-        return [int(label) for label in conditions]
+        given = [conditions] if isinstance(conditions, str) else list(conditions)
+        words = [c for c in given if isinstance(c, str)]
+        if prompts and len(words) == len(given):
+            return words
+        if words or prompts:
+            wanted = "prompts, not classes: give texts"
+            unwanted = "classes, not prompts: give class numbers"
+            raise ValueError(f"{self.name} draws {wanted if prompts else unwanted}")
+        return [int(label) for label in given]
 
     def save(self, out: str | Path) -> None:
         """Write an artefact folder; FileExistsError when it exists.

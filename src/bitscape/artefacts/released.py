@@ -60,7 +60,7 @@ class Misfit:
     def distance(self) -> float:
         """0 for a layout that fits; a layout none of whose keys are there counts most."""
         lost = (len(self.missing) + len(self.misshaped)) / max(self.wanted, 1)
-        return lost + len(self.unused) / (len(self.unused) + self.wanted)
+        return lost + len(self.unused) / max(len(self.unused) + self.wanted, 1)
 
     def __str__(self) -> str:
         said = [_named(self.missing, "missing"), _named(self.unused, "not used")]

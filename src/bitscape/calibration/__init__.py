@@ -7,12 +7,13 @@ from bitscape.calibration.observe import hessian_of, hessians, observe, replay
 from bitscape.calibration.ranges import StepSamples
 from bitscape.calibration.record import CalibrationSet, record
 from bitscape.calibration.rows import Rows, RowSamples
-from bitscape.calibration.stream import Unit, stream
+from bitscape.calibration.stream import Outputs, Unit, stream
 
 __all__ = [
     "CalibrationSet",
     "Extremes",
     "Hessian",
+    "Outputs",
     "RowSamples",
     "Rows",
     "Statistic",

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bitscape.structure import Call, Pipeline, check_labels
+from bitscape.structure import Call, Pipeline
 
 CALLS = "calls.safetensors"
 DESCRIPTION = "calibration.json"
@@ -90,7 +90,7 @@ class CalibrationSet:
 @torch.no_grad()
 def record(
     pipeline: Pipeline,
-    labels: Sequence[int] | Tensor,
+    labels: Sequence[int] | Sequence[str] | Tensor,
     *,
     seed: int,
     batch: int = 16,
@@ -98,13 +98,13 @@ def record(
     progress: Callable[[str, int, int], None] | None = None,
     **sampler: Any,
 ) -> CalibrationSet:
-    """The calls of the trajectories for `labels`, made independent of each other by `replay`.
+    """The calls of the trajectories for labels or prompts, made independent by `replay`.
 
     `keep` bounds the calls of each sub-network kept of each batch, spread evenly over the
     trajectory, each batch starting at another offset so that together they cover it; None keeps
     all.
     """
-    labels = check_labels(labels, pipeline.adapter.num_classes)
+    labels = pipeline.conditions(labels)
     if keep is not None and keep < 1:
         raise ValueError(f"at least one call of a trajectory has to be kept, got {keep}")
     calls: list[Call] = []

@@ -1,11 +1,11 @@
 """Streaming: the network block by block, each block reading what the ones before now compute.
 
-Only the inputs of one block are held, for the calibrated network and, where asked for, for the
-full-precision teacher beside it.
+An output is held until its last reader, the next block in a chain and the far end of a skip in a
+graph, for the calibrated network and, where asked for, for the full-precision teacher beside it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,27 +16,31 @@ from bitscape.calibration.observe import placed
 from bitscape.structure import Block, Call, StepClock, invoke, net_of
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Streamed = tuple[Tensor, ...]
+"""One tensor a call."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """The arguments of one block besides the stream, for each call."""
+    """The arguments of one block besides the stream, for each call.
+
+    `entering` is the stream of a block that reads no other, as it was in the first pass.
+    """
 
     clocks: Mapping[str, StepClock]
     calls: Sequence[Call]
-    rest: tuple[Arguments, ...]
+    entering: list[Tensor] = field(default_factory=list)
+    rest: list[Arguments] = field(default_factory=list)
 
     def output(self, network: nn.Module, block: Block, index: int, x: Tensor) -> Tensor:
         call, (args, options) = self.calls[index], self.rest[index]
         self.clocks[call.net].set(call.step.to(x.device))
-        result: Tensor = network.get_submodule(block.name)(x, *args, **options)
+        result = _alone(network.get_submodule(block.name)(x, *args, **options))
         self.clocks[call.net].unset()
         return result
 
     @torch.no_grad()
-    def outputs(
-        self, network: nn.Module, block: Block, inputs: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
+    def outputs(self, network: nn.Module, block: Block, inputs: Streamed) -> Streamed:
         return tuple(self.output(network, block, i, x) for i, x in enumerate(inputs))
 
 
@@ -48,12 +52,12 @@ class Unit:
     """
 
     block: Block
-    inputs: tuple[Tensor, ...]
-    full: tuple[Tensor, ...] | None
+    inputs: Streamed
+    full: Streamed | None
     network: nn.Module
     feed: Feed
 
-    def run(self, inputs: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
+    def run(self, inputs: Streamed | None = None) -> Streamed:
         """The block's outputs, with its present weights, for other inputs than its own if given."""
         inputs = self.inputs if inputs is None else inputs
         return self.feed.outputs(self.network, self.block, inputs)
@@ -77,33 +81,77 @@ def stream(
 ) -> Iterator[Unit]:
     """Yield each block in turn; what the caller changes in it is seen by all later blocks.
 
-    The blocks are chains: each reads the output of the one before as its first argument, and its
-    other arguments are those of the first, unquantized pass. `teacher` shares the clocks.
+    Each block reads the outputs of those it names as its first argument, and its other arguments
+    are those of the first, unquantized pass. `teacher` shares the clocks.
     """
     nets = {block.name: net_of(block.name, clocks) for block in blocks}
     for net in dict.fromkeys(nets.values()):
-        chained = [block for block in blocks if nets[block.name] == net]
-        _check_chain(chained)
-        mine = [call for call in calls if call.net == net]
-        yield from _chain(network, clocks, chained, mine, teacher)
+        mine = [block for block in blocks if nets[block.name] == net]
+        _check_order(mine)
+        yield from _walk(network, clocks, mine, [c for c in calls if c.net == net], teacher)
 
 
-def _chain(
+def _walk(
     network: nn.Module,
     clocks: Mapping[str, StepClock],
     blocks: Sequence[Block],
     calls: Sequence[Call],
     teacher: nn.Module | None,
 ) -> Iterator[Unit]:
-    inputs, feeds = _capture(network, clocks, blocks, calls)
-    full = None if teacher is None else inputs
-    for block, feed in zip(blocks, feeds, strict=True):
-        yield Unit(block, inputs, full, network, feed)
-        if block is blocks[-1]:
-            return
-        inputs = feed.outputs(network, block, inputs)
-        if teacher is not None and full is not None:
-            full = feed.outputs(teacher, block, full)
+    feeds = _capture(network, clocks, blocks, calls)
+    networks = [network] if teacher is None else [network, teacher]
+    kept = [Outputs(blocks) for _ in networks]
+    for block in blocks:
+        feed = feeds.pop(block.name)
+        entering = tuple(feed.entering)
+        inputs = [held.read(block) if block.inputs else entering for held in kept]
+        yield Unit(block, inputs[0], None if teacher is None else inputs[1], network, feed)
+        for source, x, held in zip(networks, inputs, kept, strict=True):
+            if held.wants(block):
+                held.keep(block, feed.outputs(source, block, x))
+
+
+class Outputs:
+    """What blocks returned, one tensor a call, each kept until its last reader."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        # The last block to name another comes last.
+        self.readers = {name: block.name for block in blocks for name in block.inputs}
+        self.kept: dict[str, Streamed] = {}
+
+    def wants(self, block: Block) -> bool:
+        """Whether any block reads `block`."""
+        return block.name in self.readers
+
+    def keep(self, block: Block, outputs: Streamed) -> None:
+        """Take in what `block` returned, if it is ever read."""
+        if self.wants(block):
+            self.kept[block.name] = outputs
+
+    def read(self, block: Block) -> Streamed:
+        """The stream entering `block`."""
+        sources = [self.kept[name] for name in block.inputs]
+        for name in block.inputs:
+            if self.readers[name] == block.name:
+                self.kept.pop(name, None)
+        return tuple(_joined(parts) for parts in zip(*sources, strict=True))
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
+
+
+def _alone(output: Tensor | tuple[Tensor]) -> Tensor:
+    return output if isinstance(output, Tensor) else output[0]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run of a block: its arguments and what it returned."""
+
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+    output: Tensor
 
 
 @torch.no_grad()
@@ -112,54 +160,65 @@ def _capture(
     clocks: Mapping[str, StepClock],
     blocks: Sequence[Block],
     calls: Sequence[Call],
-) -> tuple[tuple[Tensor, ...], list[Feed]]:
-    """The stream entering the first block, one tensor a call, and every block's other arguments."""
-    seen: list[tuple[tuple[Any, ...], dict[str, Any], Tensor]] = []
-
-    def note(
-        module: nn.Module, args: tuple[Any, ...], options: dict[str, Any], out: Tensor
-    ) -> None:
-        del module
-        seen.append((args, options, out))
-
-    modules = [network.get_submodule(block.name) for block in blocks]
-    hooks = [module.register_forward_hook(note, with_kwargs=True) for module in modules]
+) -> dict[str, Feed]:
+    """Every block's arguments besides the stream, and the stream where it enters."""
+    seen: dict[str, list[Seen]] = {}
+    hooks = [
+        network.get_submodule(block.name).register_forward_hook(
+            _noting(seen.setdefault(block.name, [])), with_kwargs=True
+        )
+        for block in blocks
+    ]
     device = next(network.parameters()).device
-    inputs: list[Tensor] = []
-    rest: list[list[Arguments]] = [[] for _ in blocks]
+    feeds = {block.name: Feed(clocks, calls) for block in blocks}
     try:
         for call in calls:
-            seen.clear()
+            for runs in seen.values():
+                runs.clear()
             invoke(network, clocks, placed(call, device))
             _check_stream(blocks, seen)
-            inputs.append(seen[0][0][0])
-            for kept, (args, options, _) in zip(rest, seen, strict=True):
-                kept.append((args[1:], options))
+            for block in blocks:
+                run, feed = seen[block.name][0], feeds[block.name]
+                feed.rest.append((run.args[1:], run.options))
+                if not block.inputs:
+                    feed.entering.append(run.args[0])
     finally:
         for hook in hooks:
             hook.remove()
         for clock in clocks.values():
             clock.unset()
-    return tuple(inputs), [Feed(clocks, calls, tuple(kept)) for kept in rest]
+    return feeds
 
 
-def _check_stream(
-    blocks: Sequence[Block], seen: Sequence[tuple[tuple[Any, ...], dict[str, Any], Tensor]]
-) -> None:
-    """ValueError unless each block ran once and read exactly what the one before returned."""
-    linked = [later[0][0] is earlier[2] for earlier, later in zip(seen, seen[1:], strict=False)]
-    if len(seen) != len(blocks) or not all(linked):
-        raise ValueError(
-            f"the blocks {blocks[0].name} to {blocks[-1].name} do not form a chain in one call: "
-            "the adapter has to declare blocks that hand the stream directly to the next"
-        )
+def _noting(runs: list[Seen]) -> Callable[..., None]:
+    def note(module: nn.Module, args: tuple[Any, ...], options: dict[str, Any], out: Any) -> None:
+        del module
+        runs.append(Seen(args, options, _alone(out)))
+
+    return note
 
 
-def _check_chain(blocks: Sequence[Block]) -> None:
-    expected: tuple[str, ...] = ()
+def _check_stream(blocks: Sequence[Block], seen: Mapping[str, list[Seen]]) -> None:
+    """ValueError unless each block ran once and read exactly what the ones it names returned."""
     for block in blocks:
-        if block.inputs != expected:
+        if len(seen[block.name]) != 1:
+            raise ValueError(f"block {block.name} ran {len(seen[block.name])} times in one call")
+        if not block.inputs:
+            continue
+        x = seen[block.name][0].args[0]
+        sources = [seen[name][0].output for name in block.inputs]
+        if x is not sources[0] and (len(sources) == 1 or not torch.equal(x, _joined(sources))):
             raise ValueError(
-                f"block {block.name} reads {block.inputs}: only chains of blocks can be streamed"
+                f"block {block.name} does not read the output of {' and '.join(block.inputs)}: the "
+                "adapter has to declare blocks that hand the stream directly to the next"
             )
-        expected = (block.name,)
+
+
+def _check_order(blocks: Sequence[Block]) -> None:
+    """ValueError for a block that reads one that has not run yet."""
+    before: set[str] = set()
+    for block in blocks:
+        for name in block.inputs:
+            if name not in before:
+                raise ValueError(f"block {block.name} reads {name!r}, which is no earlier block")
+        before.add(block.name)

@@ -24,6 +24,7 @@ def compare(
     model: options.Model,
     out: Out = Path("compare.png"),
     classes: options.Classes = None,
+    prompt: options.Prompts = None,
     count: options.Count = 10,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -35,7 +36,7 @@ def compare(
     terminal = Terminal(json, verbose)
     first = api.load(reference, device=device, kernel=kernel)
     second = api.load(model, device=device, kernel=kernel)
-    labels = first.labels(count if classes is None else options.numbers(classes, "--classes"))
+    labels = first.labels(options.conditions(classes, prompt, count))
     found = api.compare(first, second, labels, seed=seed)
     numbers = found.numbers
     notes = [f"{_decibels(image['psnr'])}\nSSIM {image['ssim']:.3f}" for image in numbers["images"]]

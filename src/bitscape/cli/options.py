@@ -17,6 +17,9 @@ Recipe = Annotated[
 Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")]
 Tokenizer = Annotated[Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")]
 Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]
+Prompts = Annotated[
+    list[str] | None, typer.Option("--prompt", help="A text to draw; once for each image.")
+]
 Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
 Kernel = Annotated[str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -39,3 +42,14 @@ def numbers(text: str, option: str) -> list[int]:
     if wrong:
         raise ValueError(f"{option} {text!r}: {wrong[0]!r} is not a whole number; write 0,3,7")
     return [int(word) for word in text.split(",")]
+
+
+def conditions(
+    classes: str | None, prompts: list[str] | None, count: int
+) -> int | list[int] | list[str]:
+    """What to draw: prompts, classes, or a number of images; ValueError for prompts and classes."""
+    if prompts and classes is not None:
+        raise ValueError("give --classes or --prompt, not both")
+    if prompts:
+        return prompts
+    return count if classes is None else numbers(classes, "--classes")

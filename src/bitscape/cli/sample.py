@@ -25,6 +25,7 @@ def sample(
     model: options.Model,
     out: Out = Path("grid.png"),
     classes: options.Classes = None,
+    prompt: options.Prompts = None,
     count: options.Count = 16,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -36,21 +37,22 @@ def sample(
 ) -> None:
     """Draw images into one PNG; an existing file is replaced."""
     terminal = Terminal(json, verbose)
-    conditions = count if classes is None else options.numbers(classes, "--classes")
+    conditions = options.conditions(classes, prompt, count)
     loaded = load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device, kernel=kernel)
     terminal.kernels(loaded.choices)
     labels = loaded.labels(conditions)
     with terminal.progress() as report:
         images = draw(loaded, labels, seed, report)
     write_png(grid(images), out)
+    kind = "prompts" if isinstance(labels[0], str) else "classes"
     terminal.result(
-        {"out": str(out), "model": loaded.name, "seed": seed, "classes": labels},
+        {"out": str(out), "model": loaded.name, "seed": seed, kind: labels},
         f"{len(images)} images of {loaded.name} in {out}",
     )
 
 
-def draw(model: Model, labels: list[int], seed: int, report: Report) -> Images:
-    """The images of `labels`, in the batches that `Model.sample` uses, with progress."""
+def draw(model: Model, labels: list[int] | list[str], seed: int, report: Report) -> Images:
+    """The images of labels or prompts, in the batches that `Model.sample` uses, with progress."""
     parts = []
     for first in range(0, len(labels), BATCH):
         part = labels[first : first + BATCH]

@@ -16,7 +16,7 @@ from torch import Tensor
 from bitscape.evaluation.fingerprint import sampler_fingerprint, sampler_text
 from bitscape.evaluation.protocol import Report, ranges, silent
 from bitscape.evaluation.storage import read_tensors, write_tensors, write_whole
-from bitscape.structure import Pipeline, check_labels
+from bitscape.structure import Pipeline
 
 _MANIFEST = "manifest.json"
 
@@ -48,7 +48,7 @@ class Run:
 
 def generate(
     pipeline: Pipeline,
-    labels: Sequence[int] | Tensor,
+    labels: Sequence[int] | Sequence[str] | Tensor,
     *,
     seed: int,
     out: Path,
@@ -60,7 +60,7 @@ def generate(
     ValueError when the folder holds the images of another model, sampler, seed, shard size or list
     of classes.
     """
-    labels = check_labels(labels, pipeline.adapter.num_classes)
+    labels = pipeline.conditions(labels)
     _claim(out, _manifest(pipeline, seed, shard))
     parts = ranges(len(labels), shard)
     for part in parts:

@@ -9,8 +9,9 @@ Weights are symmetric, one scale per output channel, or per group with "@g"; act
 and symmetric, one scale per token; ",static" makes them one unsigned range per tensor, the kind the
 u8 kernels read. ",vq2d" makes weights pairs of codebook entries, W bits each; "@g" is then the
 number of weights that share a codebook, by default as many as make it cost an eighth of a bit a
-weight. Unless their roles are named, the modulation ("ada") keeps its activations and the
-attention products ("attend") keep everything at 16 bits.
+weight. Unless their roles are named, the modulation ("ada") keeps its activations at 16 bits; the
+attention products ("attend") and the ends of a U-Net, its time embedding ("time") and outer
+convolutions ("input", "output"), keep everything.
 """
 
 import re
@@ -133,7 +134,8 @@ def parse_scheme(text: str) -> QuantScheme:
                 f"for each role, such as ada=W8A16"
             )
         named[match["role"]] = _parse_site(match["site"], text)
-    roles = {"ada": replace(default, activation=None), "attend": SiteScheme(None, None)}
+    roles = {"ada": replace(default, activation=None)}
+    roles |= dict.fromkeys(("attend", "time", "input", "output"), SiteScheme(None, None))
     roles |= {role: site for role, (_, site) in named.items()}
     suffix = "".join(f"/{role}={site_name}" for role, (site_name, _) in sorted(named.items()))
     return QuantScheme(name + suffix, default, tuple(sorted(roles.items())))

@@ -11,6 +11,7 @@ from bitscape.models.mar import MAR_FAMILY
 from bitscape.models.par import PAR_FAMILY
 from bitscape.models.rar import RAR_FAMILY
 from bitscape.models.tokenizers import build_tokenizer, describe_tokenizer, from_json
+from bitscape.models.unet import UNET_FAMILY
 from bitscape.models.var import VAR_FAMILY
 from bitscape.structure import Pipeline
 
@@ -21,6 +22,7 @@ FAMILIES: Mapping[str, Family] = {
     "rar": RAR_FAMILY,
     "llamagen": LLAMAGEN_FAMILY,
     "par": PAR_FAMILY,
+    "unet": UNET_FAMILY,
 }
 
 

@@ -18,7 +18,9 @@ class Family:
     `network(config)` has fresh random weights; `tokenizer(config)` is the matching tokenizer, also
     fresh; `adapter(config, tokenizer)` speaks for both. `sampler` holds default options, `samplers`
     those of single sizes. `nets` are the sub-networks that calls name, each with its own clock.
-    `layouts` and `tokenizer_layouts` are the ways in which weights are published.
+    `layouts` and `tokenizer_layouts` are the ways in which weights are published. `extra` is the
+    optional dependency without which no network of the family can be built; `parameters` then says
+    how many each size has.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Family:
     nets: tuple[str, ...] = ("",)
     layouts: tuple[Layout, ...] = ()
     tokenizer_layouts: tuple[Layout, ...] = ()
+    extra: str = ""
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     def pipeline(
         self, name: str, size: str, config: Any, tokenizer: nn.Module | None = None

@@ -37,11 +37,23 @@ class Solver(Protocol):
 
 
 class DDIM:
-    """Deterministic DDIM over evenly spaced timesteps; `clip` bounds the predicted clean latent."""
+    """DDIM over the schedule's timesteps; `clip` bounds the predicted clean latent.
 
-    def __init__(self, diffusion: Diffusion, steps: int, clip: float | None = None) -> None:
+    Deterministic with `eta` 0; with 1 as noisy as the original diffusion.
+    """
+
+    def __init__(
+        self,
+        diffusion: Diffusion,
+        steps: int,
+        randomness: Randomness,
+        clip: float | None = None,
+        eta: float = 0.0,
+    ) -> None:
         self.diffusion = diffusion
+        self.randomness = randomness
         self.clip = clip
+        self.eta = eta
         self.times: list[int] = diffusion.spaced(steps).tolist()
 
     def inputs(self, x: Latent, position: int) -> Latent:
@@ -49,33 +61,38 @@ class DDIM:
         return x
 
     def step(self, x: Latent, noise: Latent, position: int) -> Latent:
-        """Equation 12 of arXiv 2010.02502 with eta = 0."""
+        """Equation 12 of arXiv 2010.02502."""
         after = self.times[position + 1 : position + 2]
         before = after[0] if after else None
-        return self.diffusion.ddim(x, noise, self.times[position], before, self.clip)
+        fresh = self.randomness.normal(*x.shape[1:]) if self.eta else None
+        t = self.times[position]
+        return self.diffusion.ddim(x, noise, t, before, self.clip, eta=self.eta, fresh=fresh)
 
 
 class Scheduler:
     """A scheduler of diffusers, `name` being its class, with `steps` inference steps.
 
-    Its random numbers, where it draws any, come from the images' own streams.
+    Its random numbers, where it draws any, come from the images' own streams. PNDMScheduler is
+    PLMS: without the Runge-Kutta steps, as latent diffusion runs it.
     """
 
-    def __init__(self, name: str, diffusion: Diffusion, steps: int, randomness: Randomness) -> None:
-        self.scheduler = _scheduler_class(name)(
-            num_train_timesteps=diffusion.timesteps,
-            beta_start=diffusion.first,
-            beta_end=diffusion.last,
-            beta_schedule="linear",
-            prediction_type="epsilon",
-        )
+    def __init__(
+        self, name: str, diffusion: Diffusion, steps: int, randomness: Randomness, eta: float = 0.0
+    ) -> None:
+        scheduler = _scheduler_class(name)
+        known = inspect.signature(scheduler).parameters
+        options = _options(diffusion)
+        self.scheduler = scheduler(**{k: v for k, v in options.items() if k in known})
         # A few schedulers clip the clean prediction to [-1, 1], which suits pixels, not latents.
         if "clip_sample" in self.scheduler.config:
             self.scheduler.register_to_config(clip_sample=False)
         self.scheduler.set_timesteps(steps)
         self.times: list[int] = [round(float(t)) for t in self.scheduler.timesteps]
-        draws = "generator" in inspect.signature(self.scheduler.step).parameters
-        self.options: dict[str, Any] = {"generator": randomness.generators} if draws else {}
+        taken = inspect.signature(self.scheduler.step).parameters
+        if eta and "eta" not in taken:
+            raise ValueError(f"solver {name!r} has no eta: leave it out, or choose 'ddim'")
+        given = {"generator": randomness.generators, "eta": eta}
+        self.options: dict[str, Any] = {k: v for k, v in given.items() if k in taken}
 
     def inputs(self, x: Latent, position: int) -> Latent:
         """The latent scaled as the scheduler wants; at the start also brought to its own noise."""
@@ -92,14 +109,38 @@ class Scheduler:
 
 
 def make_solver(
-    name: str, diffusion: Diffusion, steps: int, randomness: Randomness, clip: float | None
+    name: str,
+    diffusion: Diffusion,
+    steps: int,
+    randomness: Randomness,
+    clip: float | None = None,
+    eta: float = 0.0,
 ) -> Solver:
     """ "ddim", or the diffusers scheduler class `name`; ValueError for an unknown one."""
     if name == "ddim":
-        return DDIM(diffusion, steps, clip)
+        return DDIM(diffusion, steps, randomness, clip, eta)
     if clip is not None:
         raise ValueError(f"clip={clip} works with solver 'ddim' only: leave it out for {name!r}")
-    return Scheduler(name, diffusion, steps, randomness)
+    return Scheduler(name, diffusion, steps, randomness, eta)
+
+
+def _options(diffusion: Diffusion) -> dict[str, Any]:
+    """The noise schedule in diffusers' words; spacings that they lack stay at their default."""
+    options: dict[str, Any] = {
+        "num_train_timesteps": diffusion.timesteps,
+        "beta_start": diffusion.first,
+        "beta_end": diffusion.last,
+        "beta_schedule": diffusion.schedule,
+        "prediction_type": "epsilon",
+        "skip_prk_steps": True,
+    }
+    if diffusion.spacing == "leading":
+        options |= {
+            "timestep_spacing": "leading",
+            "steps_offset": diffusion.offset,
+            "set_alpha_to_one": diffusion.to_clean,
+        }
+    return options
 
 
 def _scheduler_class(name: str) -> Any:

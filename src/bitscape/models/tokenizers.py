@@ -10,12 +10,16 @@ from torch import nn
 from bitscape.models.kl import KLConfig, KLTokenizer
 from bitscape.models.maskgit import MaskGITConfig, MaskGITTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
+from bitscape.models.pixels import PixelConfig, PixelTokenizer
+from bitscape.models.prompts import PromptConfig, PromptTokenizer
 from bitscape.models.vq import VQConfig, VQTokenizer
 
 TOKENIZERS: Mapping[str, tuple[type[Any], Callable[[Any], nn.Module]]] = {
     "multiscale": (MultiScaleConfig, MultiScaleTokenizer),
     "kl": (KLConfig, KLTokenizer),
     "maskgit": (MaskGITConfig, MaskGITTokenizer),
+    "pixels": (PixelConfig, PixelTokenizer),
+    "prompts": (PromptConfig, PromptTokenizer),
     "vq": (VQConfig, VQTokenizer),
 }
 """Kind to (frozen dataclass of its configuration, constructor). A tokenizer keeps its `config`."""

@@ -73,6 +73,14 @@ class VQTokenizer(nn.Module):
         rows = functional.embedding(tokens, self.codes())
         return rows.transpose(1, 2).unflatten(2, (side, side))
 
+    def latents(self, images: Map) -> Map:
+        """The latent map before quantization, on which latent diffusion works."""
+        return self.features(images)
+
+    def from_latents(self, latents: Map) -> Map:
+        """Images in about [-1, 1], each cell of the latent map moved to its nearest code."""
+        return self.decode(self.lookup(self.nearest(latents)))
+
     def decode(self, f: Map) -> Map:
         """Images in about [-1, 1] from a latent map."""
         result: Tensor = self.decoder(self.post_quant_conv(f))

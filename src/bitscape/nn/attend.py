@@ -19,6 +19,7 @@ from bitscape.quantizers import (
 from bitscape.structure import Attend, Cache, Site, StepClock
 
 Heads = Float[Tensor, "batch head token channel"]
+Kept = Float[Tensor, "batch head kept channel"]
 
 
 class HeadQuantizer(nn.Module):
@@ -106,8 +107,8 @@ class QuantAttend(nn.Module):
     def forward(
         self,
         q: Heads,
-        k: Heads,
-        v: Heads,
+        k: Kept,
+        v: Kept,
         *,
         scale: float,
         mask: Tensor | None = None,

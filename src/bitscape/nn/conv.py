@@ -144,8 +144,10 @@ class QuantConv2d(nn.Module):
 
     def _rounded(self, u: Tensor, activation: ActivationQuantizer) -> Tensor:
         if activation.scheme.dynamic:
-            # A scale for each pixel cannot leave the sum over a window; one for each sample can.
-            return activation(u.flatten(1)).view_as(u)
+            # A scale for each pixel cannot leave the sum over a window; one for each sample and
+            # split of its channels can.
+            parts = u.split(self.site.splits or u.shape[1], dim=1)
+            return torch.cat([activation(p.flatten(1)).view_as(p) for p in parts], dim=1)
         pixels = u.flatten(2).transpose(1, 2)  # (batch, h w, channel)
         return activation(pixels).transpose(1, 2).reshape(u.shape)
 

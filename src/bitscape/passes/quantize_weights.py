@@ -1,14 +1,15 @@
 """Weights to codes: each on its own, or block by block behind the quantized blocks before."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from bitscape.calibration import Hessian, Unit, hessian_of, hessians, stream
-from bitscape.formats import QuantScheme, TensorScheme, tensor_cost
+from bitscape.formats import Granularity, QuantScheme, TensorScheme, tensor_cost
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.finished import read_finished, write_finished
@@ -74,8 +75,24 @@ def weight_sites(pipeline: Pipeline, scheme: QuantScheme) -> list[tuple[Site, Te
     for site in pipeline.adapter.sites(pipeline.network):
         weight = scheme.at(site.role.value, site.name).weight
         if weight is not None and site.kind is not Kind.ATTEND:
-            found.append((site, weight))
+            layer = pipeline.network.get_submodule(site.name)
+            found.append((site, within_splits(weight, site, layer)))
     return found
+
+
+def within_splits(scheme: TensorScheme, site: Site, layer: nn.Module) -> TensorScheme:
+    """`scheme` for the weight of `layer`, whose scales must not cross a split of its input.
+
+    A scale for each row becomes one for each group of columns as wide as the splits allow, their
+    greatest common divisor; the inputs of each split can then have a range of their own.
+    """
+    if not site.splits or scheme.granularity.kind != "channel":
+        return scheme
+    assert isinstance(layer, nn.Conv2d | QuantConv2d)
+    kernel = layer.weight_shape[2:] if isinstance(layer, QuantConv2d) else layer.kernel_size
+    return replace(
+        scheme, granularity=Granularity("group", math.gcd(*site.splits) * math.prod(kernel))
+    )
 
 
 def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bitscape.calibration import Extremes, Unit, stream
+from bitscape.calibration import Extremes, Outputs, Unit, stream
 from bitscape.formats import QuantScheme
 from bitscape.nn import QuantAttend, QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field, chosen
@@ -81,10 +81,11 @@ class Reconstruct:
         calls = context.calibrated("reconstruction").calls
         blocks = pipeline.adapter.blocks(pipeline.network)
         work = _Work(self, pipeline, context)
-        full: Tensors = ()
+        floats = Outputs(blocks)
         for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
-            # The first block of a chain reads what the float network reads.
-            full = work.block(unit, full if unit.block.inputs else unit.inputs)
+            # A block that reads no other reads what the float network reads.
+            full = floats.read(unit.block) if unit.block.inputs else unit.inputs
+            floats.keep(unit.block, work.block(unit, full))
         self.rest(pipeline, context)
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bitscape.calibration import CalibrationSet, record
 from bitscape.passes import Context, Progress, check_weights, run, silent
-from bitscape.recipes.recipe import Recipe
-from bitscape.structure import Pipeline
+from bitscape.recipes.recipe import Calibration, Recipe
+from bitscape.structure import Pipeline, ReadsPrompts
 
 # Calibration images must not be those that an evaluation with the same seed draws.
 APART = 1_000_003
@@ -53,7 +54,7 @@ def _recorded(
     if kept is not None and kept.is_dir():
         return CalibrationSet.load(kept)
     wanted = recipe.calibration
-    labels = torch.arange(wanted.samples) % pipeline.adapter.num_classes
+    labels = _conditions(pipeline, wanted)
     found = record(
         pipeline,
         labels,
@@ -65,3 +66,15 @@ def _recorded(
     if kept is not None:
         found.save(kept)
     return found
+
+
+def _conditions(pipeline: Pipeline, wanted: Calibration) -> Tensor:
+    """Balanced labels, or the recipe's prompts in turn; ValueError when it has none."""
+    if not isinstance(pipeline.tokenizer, ReadsPrompts):
+        return torch.arange(wanted.samples) % pipeline.adapter.num_classes
+    if not wanted.prompts:
+        raise ValueError(
+            f"{pipeline.name} draws prompts: list some in a recipe under calibration: prompts:"
+        )
+    texts = [wanted.prompts[i % len(wanted.prompts)] for i in range(wanted.samples)]
+    return pipeline.conditions(texts)

@@ -11,7 +11,7 @@ from bitscape.methods import METHODS, Method
 
 
 class Calibration(BaseModel):
-    """The trajectories to record: `samples` images over balanced classes.
+    """The trajectories to record: `samples` images over balanced classes, or of `prompts` in turn.
 
     `keep` bounds the calls kept of each trajectory, spread evenly; None keeps all.
     """
@@ -22,6 +22,7 @@ class Calibration(BaseModel):
     seed: int = Field(default=0, ge=0)
     batch: int = Field(default=16, ge=1)
     keep: int | None = Field(default=10, ge=1)
+    prompts: tuple[str, ...] = ()
 
 
 class Recipe(BaseModel):

@@ -6,7 +6,7 @@ from bitscape.structure.block import Block, chain
 from bitscape.structure.call import Call, Tap, Trajectory, constant_step, drive, invoke
 from bitscape.structure.clock import StepClock, net_of
 from bitscape.structure.fold import Absorb, Fold
-from bitscape.structure.pipeline import Pipeline, check_labels
+from bitscape.structure.pipeline import Pipeline, ReadsPrompts, check_labels
 from bitscape.structure.randomness import Randomness
 from bitscape.structure.site import Kind, Role, Site
 
@@ -22,6 +22,7 @@ __all__ = [
     "Lesson",
     "Pipeline",
     "Randomness",
+    "ReadsPrompts",
     "Role",
     "Site",
     "StepClock",

@@ -42,8 +42,8 @@ class Attend(nn.Module):
     def forward(
         self,
         q: Heads,
-        k: Heads,
-        v: Heads,
+        k: Kept,
+        v: Kept,
         *,
         scale: float,
         mask: Tensor | None = None,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 class Block:
     """A sub-network that is quantized as one unit.
 
-    `name` is its dotted path; its module takes the stream as first argument and returns the stream.
-    `inputs` names the blocks whose outputs it reads, empty for the first: a chain for transformers,
-    a directed acyclic graph once skips exist. A streamed tensor is kept until its last reader.
+    `name` is its dotted path; its module takes the stream as first argument and returns the stream,
+    alone or as a tuple of one. `inputs` names the blocks whose outputs it reads, empty for the
+    first: a chain for transformers, a directed acyclic graph once skips exist. Several outputs are
+    read concatenated along axis 1, the channels of a map, in the order of their names.
     """
 
     name: str

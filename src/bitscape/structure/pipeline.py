@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor, nn
 
 from bitscape.structure.adapter import Adapter
@@ -15,13 +15,22 @@ from bitscape.structure.clock import StepClock
 from bitscape.structure.randomness import Randomness
 
 
+@runtime_checkable
+class ReadsPrompts(Protocol):
+    """A tokenizer of words as well as of images."""
+
+    def read(self, prompts: Sequence[str]) -> Int[Tensor, "batch token"]:
+        """The words of each prompt as numbers."""
+        ...
+
+
 @dataclass
 class Pipeline:
-    """Everything needed to turn labels into images.
+    """Everything needed to turn labels or prompts into images.
 
-    `network` holds all that may be quantized; `tokenizer` maps images to latents and back and is
-    never quantized. `clocks` has one clock for each sub-network a call can name. `sampler` holds
-    the default options of the trajectory.
+    `network` holds all that may be quantized; `tokenizer` maps images to latents and back, reads
+    prompts where the model draws those, and is never quantized. `clocks` has one clock for each
+    sub-network a call can name. `sampler` holds the default options of the trajectory.
     """
 
     name: str
@@ -42,7 +51,7 @@ class Pipeline:
         tap: Tap | None = None,
         **sampler: Any,
     ) -> Tensor:
-        """Final latents for images `first` onwards of the run `seed`, one a label.
+        """Final latents for images `first` onwards of the run `seed`, one a label or read prompt.
 
         ValueError for a sampler option that the family does not have.
         """
@@ -54,6 +63,24 @@ class Pipeline:
         conditions = labels.to(self.device)
         trajectory = self.adapter.trajectory(self.network, conditions, randomness, **options)
         return drive(self.network, trajectory, self.clocks, tap)
+
+    def conditions(self, given: Sequence[int] | Sequence[str] | Tensor) -> Tensor:
+        """Class labels, checked, or prompts as numbers; ValueError for what the model cannot draw.
+
+        Prompts that were read before, one row of numbers each, pass as they are.
+        """
+        reader = self.tokenizer if isinstance(self.tokenizer, ReadsPrompts) else None
+        words = not isinstance(given, Tensor) and any(isinstance(c, str) for c in given)
+        if words and reader is None:
+            raise ValueError(f"{self.name} draws classes, not prompts: give class numbers")
+        if reader is None:
+            labels = given if isinstance(given, Tensor) else [int(c) for c in given]
+            return check_labels(labels, self.adapter.num_classes)
+        if isinstance(given, Tensor) and given.ndim == 2:
+            return given
+        if not words or not all(isinstance(c, str) for c in given):
+            raise ValueError(f"{self.name} draws prompts, not classes: give texts")
+        return reader.read([str(c) for c in given])
 
     @property
     def device(self) -> torch.device:
@@ -68,15 +95,15 @@ class Pipeline:
     @torch.no_grad()
     def sample(
         self,
-        labels: Sequence[int] | Tensor,
+        conditions: Sequence[int] | Sequence[str] | Tensor,
         *,
         seed: int = 0,
         first: int = 0,
         batch: int = 64,
         **sampler: Any,
     ) -> UInt8[Tensor, "batch height width 3"]:
-        """Images for `labels`; image i depends only on (seed, first + i), not on `batch`."""
-        labels = check_labels(labels, self.adapter.num_classes)
+        """Images for labels or prompts; image i depends on (seed, first + i) alone."""
+        labels = self.conditions(conditions)
         images = []
         for start in range(0, len(labels), batch):
             part = labels[start : start + batch]

@@ -15,6 +15,9 @@ class Role(StrEnum):
     HEAD = "head"
     CONV = "conv"
     ATTEND = "attend"
+    TIME = "time"
+    INPUT = "input"
+    OUTPUT = "output"
 
 
 class Kind(StrEnum):

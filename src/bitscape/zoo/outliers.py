@@ -40,11 +40,11 @@ def plant_outliers(pipeline: Pipeline) -> None:
         if Absorb.SCALE not in fold.takes or roles[fold.consumers[0]] is Role.PROJ:
             continue
         consumers: list[Any] = [pipeline.network.get_submodule(n) for n in fold.consumers]
-        scales = outlier_scales(consumers[0].in_features, generator)
+        scales = outlier_scales(consumers[0].weight.shape[1], generator)
         # A producer that divides by 1/s emits s times its output.
         fold.push(pipeline.network, 1 / scales, torch.zeros_like(scales))
-        for linear in consumers:
-            linear.weight /= scales
+        for layer in consumers:
+            layer.weight /= scales.view(-1, *[1] * (layer.weight.ndim - 2))
 
 
 def _chi_square_quantile(uniform: Tensor, degrees: float) -> Tensor:

@@ -1,0 +1,73 @@
+"""The autoencoders of latent diffusion, and how its files name them.
+
+Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", arXiv 2112.10752,
+appendix G. LDM-4 works on the latents of a VQ-regularised one before they are quantized; the
+decoder moves each to its nearest code first. LDM-8 and Stable Diffusion use a KL-regularised one.
+"""
+
+from functools import partial
+
+from torch import nn
+
+from bitscape.models.autoencoder import AutoencoderConfig
+from bitscape.models.autoencoder_keys import (
+    DIFFUSERS,
+    DIFFUSERS_BEFORE_0_15,
+    LDM,
+    Naming,
+    autoencoder_keys,
+)
+from bitscape.models.checkpoint import KeyMap, Layout, Source
+from bitscape.models.kl import FIRST_STAGE, kl_keys
+from bitscape.models.pixels import PixelTokenizer
+from bitscape.models.prompts import PromptTokenizer, prompt_keys
+from bitscape.models.vq import VQConfig, VQTokenizer
+
+VQ_F4 = VQConfig(
+    AutoencoderConfig(128, (1, 2, 4), 2, latent_channels=3, attention=()),
+    vocabulary=8192,
+    channels=3,
+    normalise=False,
+)
+"""That of LDM-4: f = 4, three channels, attention in the middle alone."""
+
+
+def first_stage_keys(naming: Naming, module: nn.Module, prefix: str = "") -> KeyMap:
+    """The key map of a tokenizer of latent diffusion in a release that names it by `naming`."""
+    if isinstance(module, PixelTokenizer):
+        return {}
+    if isinstance(module, PromptTokenizer):
+        return prompt_keys(naming, module, prefix)
+    if not isinstance(module, VQTokenizer):
+        return kl_keys(naming, module, prefix)
+    named = autoencoder_keys(module, module.config.autoencoder, naming, prefix)
+    convs = [name for name in module.state_dict() if name.startswith(("quant_", "post_quant_"))]
+    rest = {**{name: name for name in convs}, "embedding.weight": "quantize.embedding.weight"}
+    return {**named, **{name: Source((prefix + key,)) for name, key in rest.items()}}
+
+
+def _is_loss(key: str) -> bool:
+    return key.removeprefix(FIRST_STAGE).startswith("loss.")
+
+
+FIRST_STAGE_LAYOUTS = (
+    Layout(
+        "latent diffusion",
+        partial(first_stage_keys, LDM, prefix=FIRST_STAGE),
+        ("state_dict",),
+        ignored=lambda key: not key.startswith(FIRST_STAGE) or _is_loss(key),
+    ),
+    Layout(
+        "latent diffusion first stage",
+        partial(first_stage_keys, LDM),
+        ("state_dict",),
+        ignored=_is_loss,
+    ),
+    Layout("diffusers", partial(first_stage_keys, DIFFUSERS), ("vae", "vqvae")),
+    Layout(
+        "diffusers before 0.15",
+        partial(first_stage_keys, DIFFUSERS_BEFORE_0_15),
+        ("vae", "vqvae"),
+    ),
+)
+"""The ways in which the autoencoders of latent diffusion are published."""
