@@ -89,8 +89,9 @@ class Gain:
         before = start
         for turn in range(1, self.rounds + 1):
             A, B = fold.shares(before)
-            U = before.inputs(fold.rows.X)
-            spans = U.amax(dim=0) - U.amin(dim=0)
+            # Of all rows seen: the rare extremes that a sample misses would leave the range.
+            spans = fold.rows.high.amax(dim=0) - fold.rows.low.amin(dim=0)
+            spans = spans if before.scale is None else spans / before.scale
             full = within_validity(gps_gain_factors(A, B, int(spans.argmax())), spans)
             now = predicted_error(A, B, torch.ones_like(full)) / fold.plain
             for power in self.damping:
