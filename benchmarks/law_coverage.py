@@ -21,7 +21,7 @@ import numpy as np
 from bitscape.laws import FORMS, Law, Row, Setting, settings_of
 from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power
 
-WIDTHS = (3, 4, 8)
+WIDTHS = (4, 3, 8)
 BOOTSTRAPS = 400
 
 
@@ -92,11 +92,8 @@ def fitted(form: str, truth: Truth, rng: np.random.Generator) -> tuple[Law | Non
         (setting,) = measured(truth, (4,), rng)
         return (fit_power if form == "power" else fit_floor)(setting), setting
     settings = measured(truth, WIDTHS, rng)
-    shared = (
-        fit_effective(settings) if form == "effective" else fit_bivariate(settings, "model-bits")
-    )
-    index = WIDTHS.index(4)
-    return (None if shared is None else shared[index]), settings[index]
+    law = fit_effective(settings) if form == "effective" else fit_bivariate(settings, "model-bits")
+    return law, settings[0]
 
 
 def holds(ends: tuple[float | None, float | None] | None, value: float) -> bool:

@@ -5,8 +5,9 @@ import pytest
 
 from bitscape.laws import Row, settings_of, study
 from bitscape.laws.choice import fit_all, parallelism
-from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power
+from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power, left_out
 
+AXIS = "model-bits"
 SIX = (1e8, 2e8, 4e8, 8e8, 1.6e9, 3.2e9)
 
 
@@ -55,7 +56,8 @@ def test_bivariate_law_is_recovered(table) -> None:
         for row in table(a=2 * bits ** (0.3 - 0.5), alpha=0.3, w_bits=bits)
     ]
     settings = settings_of(rows, "model-bits", "fid")
-    for setting, law in zip(settings, fit_bivariate(settings, "model-bits"), strict=True):
+    for index, setting in enumerate(settings):
+        law = fit_bivariate([setting, *settings[:index], *settings[index + 1 :]], "model-bits")
         assert law.alpha == pytest.approx(0.3)
         assert np.exp(law.log_a) == pytest.approx(2 * setting.w_bits ** (0.3 - 0.5))
         assert law.dof == 12 - 3
@@ -63,7 +65,8 @@ def test_bivariate_law_is_recovered(table) -> None:
 
 def test_effective_parameters_share_one_exponent(table) -> None:
     rows = [row for bits, a in ((3, 9.0), (4, 5.0), (8, 6.0)) for row in table(a=a, w_bits=bits)]
-    laws = fit_effective(settings_of(rows, "model-bits", "fid"))
+    settings = settings_of(rows, "model-bits", "fid")
+    laws = [fit_effective(settings[index:] + settings[:index]) for index in range(3)]
     assert [law.alpha for law in laws] == pytest.approx([0.3] * 3)
     assert [float(np.exp(law.log_a)) for law in laws] == pytest.approx([9, 5, 6])
     assert laws[0].dof == 12 - 4
@@ -123,3 +126,20 @@ def test_metrics_that_rise_are_refused(table) -> None:
         study(table(metric="is"), metric="is")
     with pytest.raises(ValueError, match="no row measures 'nll'"):
         study(table(), metric="nll")
+
+
+@pytest.mark.parametrize("form", ["power", "bivariate", "effective"])
+def test_left_out_errors_are_those_of_refitting(table, form: str) -> None:
+    rows = [row for bits in (4, 8) for row in table(w_bits=bits, noise=0.05, seed=bits)]
+    settings = settings_of(rows, "model-bits", "fid")
+
+    def fit(settings):
+        if form == "power":
+            return fit_power(settings[0])
+        return fit_effective(settings) if form == "effective" else fit_bivariate(settings, AXIS)
+
+    expected = []
+    for point in settings[0].points:
+        law = fit([setting.without(point.parameters) for setting in settings])
+        expected.append(np.log(point.quality) - np.log(law.quality(point.bits)))
+    assert left_out(form, settings, AXIS) == pytest.approx(np.array(expected))

@@ -1,13 +1,13 @@
 """Fitting every form to every setting, and choosing one by leaving out a size at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
-from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power
+from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power, left_out
 from bitscape.laws.law import FORMS, Form, Law
 from bitscape.laws.settings import Axis, Ladder, Setting
 from bitscape.laws.table import Number
@@ -102,7 +102,7 @@ def parallelism(settings: Sequence[Setting]) -> list[Parallelism]:
             continue
         common, free = fit_effective(group), [fit_power(one) for one in group]
         if common is not None:
-            found.append(_test(group, common[0], [law for law in free if law is not None]))
+            found.append(_test(group, common, [law for law in free if law is not None]))
     return found
 
 
@@ -125,48 +125,34 @@ def _test(group: Sequence[Setting], common: Law, free: Sequence[Law]) -> Paralle
 
 
 def _fitted(setting: Setting, settings: Sequence[Setting], axis: Axis) -> Fitted:
-    group = relatives(setting, settings) if len(setting.points) >= SIZES else []
+    if len(setting.points) < SIZES:
+        return Fitted(setting, {}, {}, None)
+    family = relatives(setting, settings)
+    related = [setting, *(one for one in family if one is not setting)]
+    # Model bits do not see activations, so there the form holds at one activation width only.
+    alike = [one for one in related if one.a_bits == setting.a_bits or axis == "compute-bits"]
+    groups = {"power": [setting], "power-floor": [setting], "bivariate": alike}
     laws: dict[Form, Law] = {}
     misses: dict[Form, Vector] = {}
-    for form in FORMS if group else ():
-        if (law := _fit(form, setting, group, axis)) is not None:
-            laws[form] = law
-            if (missed := _left_out(form, setting, group, axis)) is not None:
-                misses[form] = missed
+    for form in FORMS:
+        group = groups.get(form, related)
+        law = _fit(form, group, axis)
+        if law is None:
+            continue
+        laws[form] = law
+        # What is left after a size has gone must still have a degree of freedom.
+        if len(setting.points) > (4 if form == "power-floor" else SIZES):
+            misses[form] = left_out(form, group, axis)
     errors = {form: float(np.sqrt(np.square(missed).mean())) for form, missed in misses.items()}
     return Fitted(setting, laws, errors, _choose(laws, misses))
 
 
-def _fit(form: Form, setting: Setting, group: Sequence[Setting], axis: Axis) -> Law | None:
-    own: dict[Form, Callable[[Setting], Law | None]] = {
-        "power": fit_power,
-        "power-floor": fit_floor,
-    }
-    if form in own:
-        return own[form](setting)
-    ranked = [setting, *(one for one in group if one is not setting)]
+def _fit(form: Form, group: Sequence[Setting], axis: Axis) -> Law | None:
+    if form == "bivariate":
+        return fit_bivariate(group, axis)
     if form == "effective":
-        shared = fit_effective(ranked)
-    else:
-        # Model bits do not see activations, so there the form holds at one activation width only.
-        alike = [one for one in ranked if one.a_bits == setting.a_bits or axis == "compute-bits"]
-        shared = fit_bivariate(alike, axis)
-    return None if shared is None else shared[0]
-
-
-def _left_out(form: Form, setting: Setting, group: Sequence[Setting], axis: Axis) -> Vector | None:
-    """log Q of each size minus its prediction by the fit without that size."""
-    if len(setting.points) - 1 < (4 if form == "power-floor" else 3):
-        return None
-    missed = []
-    for point in setting.points:
-        size = point.parameters
-        rest = [one.without(size) for one in group]
-        law = _fit(form, setting.without(size), [one for one in rest if one.points], axis)
-        if law is None:
-            return None
-        missed.append(float(np.log(point.quality) - np.log(law.quality(point.bits))))
-    return np.array(missed)
+        return fit_effective(group)
+    return fit_power(group[0]) if form == "power" else fit_floor(group[0])
 
 
 def _choose(laws: dict[Form, Law], misses: dict[Form, Vector]) -> Form | None:

@@ -19,7 +19,7 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.special import expit
 
 from bitscape.laws.law import Form, Law
-from bitscape.laws.settings import Axis, Setting
+from bitscape.laws.settings import Axis, Point, Setting
 from bitscape.laws.table import FULL_BITS, Number
 
 Vector = NDArray[np.float64]
@@ -30,12 +30,8 @@ _STARTS = (0.3, 0.8)
 
 def fit_power(setting: Setting) -> Law | None:
     """The power law of one setting; None with fewer than three sizes."""
-    x, y = np.log(setting.bits), np.log(setting.quality)
-    if len(x) < 3:
-        return None
-    design = np.stack([np.ones_like(x), -x], axis=1)
-    theta, covariance, sigma = _least_squares(design, y)
-    return _law("power", theta, covariance, sigma, len(x) - 2, setting)
+    x = np.log(setting.bits)
+    return None if len(x) < 3 else _fit("power", [setting], _power_design(setting), np.eye(2))
 
 
 def fit_floor(setting: Setting) -> Law | None:
@@ -66,45 +62,65 @@ def fit_floor(setting: Setting) -> Law | None:
     return _law("power-floor", theta, covariance, float(sigma2**0.5), dof, setting)
 
 
-def fit_bivariate(settings: Sequence[Setting], axis: Axis) -> list[Law] | None:
-    """One law for `settings` over sizes and precisions, given for each of them.
+def fit_bivariate(settings: Sequence[Setting], axis: Axis) -> Law | None:
+    """One law for `settings` over sizes and precisions, as it reads for the first of them.
 
     None with fewer than two precisions or without a degree of freedom.
     """
-    b = [precision(setting, axis) for setting in settings]
-    if len(set(b)) < 2:
+    b = precision(settings[0], axis)
+    if len({precision(setting, axis) for setting in settings}) < 2:
         return None
-    blocks = [
-        np.stack([one, -np.log(setting.parameters), -np.log(value) * one], axis=1)
-        for setting, value in zip(settings, b, strict=True)
-        for one in [np.ones_like(setting.parameters)]
-    ]
-    maps = [
-        np.array([[1.0, np.log(per_parameter(setting)), -np.log(value)], [0.0, 1.0, 0.0]])
-        for setting, value in zip(settings, b, strict=True)
-    ]
-    return _shared("bivariate", settings, np.concatenate(blocks), maps)
+    first = np.array([[1.0, np.log(per_parameter(settings[0])), -np.log(b)], [0.0, 1.0, 0.0]])
+    return _fit("bivariate", settings, _bivariate_design(settings, axis), first)
 
 
-def fit_effective(settings: Sequence[Setting]) -> list[Law] | None:
-    """One exponent for all `settings`, one effective-parameter share each.
+def fit_effective(settings: Sequence[Setting]) -> Law | None:
+    """One exponent for all `settings`, one effective-parameter share each; read for the first.
 
     None for a single setting or without a degree of freedom.
     """
-    if len(settings) < 2:
-        return None
     count = len(settings)
-    blocks, maps = [], []
-    for index, setting in enumerate(settings):
-        block = np.zeros((len(setting.points), count + 1))
-        block[:, index] = 1
-        block[:, count] = -np.log(setting.parameters)
-        blocks.append(block)
-        reduce = np.zeros((2, count + 1))
-        reduce[0, index] = reduce[1, count] = 1
-        reduce[0, count] = np.log(per_parameter(setting))
-        maps.append(reduce)
-    return _shared("effective", settings, np.concatenate(blocks), maps)
+    if count < 2:
+        return None
+    first = np.zeros((2, count + 1))
+    first[0, 0] = first[1, count] = 1
+    first[0, count] = np.log(per_parameter(settings[0]))
+    return _fit("effective", settings, _effective_design(settings), first)
+
+
+def left_out(form: Form, settings: Sequence[Setting], axis: Axis) -> Vector:
+    """log Q of each size of the first setting, minus its prediction by a fit without that size.
+
+    One fit tells all: with H the hat matrix and e the residuals, the errors of the rows r that are
+    left out together are (I - H_rr)^-1 e_r. The floor, which is not linear, is fitted again.
+    """
+    first = settings[0]
+    if form == "power-floor":
+        return np.array([_missed(first, point) for point in first.points])
+    designs = {
+        "power": lambda: _power_design(first),
+        "bivariate": lambda: _bivariate_design(settings, axis),
+        "effective": lambda: _effective_design(settings),
+    }
+    design = designs[form]()
+    used = [first] if form == "power" else settings
+    y = np.log(np.concatenate([setting.quality for setting in used]))
+    sizes = np.concatenate([setting.parameters for setting in used])
+    hat = design @ np.linalg.pinv(design)
+    residuals = y - hat @ y
+    errors = []
+    for size in first.parameters:
+        rows = np.flatnonzero(sizes == size)
+        rest = np.eye(len(rows)) - hat[np.ix_(rows, rows)]
+        # The first setting's own row comes first.
+        errors.append(np.linalg.solve(rest, residuals[rows])[0])
+    return np.array(errors)
+
+
+def _missed(setting: Setting, point: Point) -> float:
+    law = fit_floor(setting.without(point.parameters))
+    predicted = np.nan if law is None else float(np.log(law.quality(point.bits)))
+    return float(np.log(point.quality)) - predicted
 
 
 def precision(setting: Setting, axis: Axis) -> Number:
@@ -118,19 +134,33 @@ def per_parameter(setting: Setting) -> float:
     return float(np.exp(np.log(setting.bits / setting.parameters).mean()))
 
 
-def _shared(
-    form: Form, settings: Sequence[Setting], design: Matrix, maps: Sequence[Matrix]
-) -> list[Law] | None:
-    """One fit of all settings; each of `maps` takes the result to a setting's (log a, alpha)."""
+def _power_design(setting: Setting) -> Matrix:
+    x = np.log(setting.bits)
+    return np.stack([np.ones_like(x), -x], axis=1)
+
+
+def _bivariate_design(settings: Sequence[Setting], axis: Axis) -> Matrix:
+    sizes = np.log(np.concatenate([setting.parameters for setting in settings]))
+    counts = [len(setting.points) for setting in settings]
+    b = np.repeat([float(precision(setting, axis)) for setting in settings], counts)
+    return np.stack([np.ones_like(sizes), -sizes, -np.log(b)], axis=1)
+
+
+def _effective_design(settings: Sequence[Setting]) -> Matrix:
+    sizes = np.log(np.concatenate([setting.parameters for setting in settings]))
+    counts = [len(setting.points) for setting in settings]
+    own = np.repeat(np.eye(len(settings)), counts, axis=0)
+    return np.concatenate([own, -sizes[:, None]], axis=1)
+
+
+def _fit(form: Form, settings: Sequence[Setting], design: Matrix, first: Matrix) -> Law | None:
+    """One fit of all settings; `first` takes the result to the first one's (log a, alpha)."""
     y = np.log(np.concatenate([setting.quality for setting in settings]))
     dof = len(y) - design.shape[1]
     if dof < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     theta, covariance, sigma = _least_squares(design, y)
-    return [
-        _law(form, reduce @ theta, reduce @ covariance @ reduce.T, sigma, dof, setting)
-        for setting, reduce in zip(settings, maps, strict=True)
-    ]
+    return _law(form, first @ theta, first @ covariance @ first.T, sigma, dof, settings[0])
 
 
 def _least_squares(design: Matrix, y: Vector) -> tuple[Vector, Matrix, float]:

@@ -19,7 +19,7 @@ from bitscape.reports.study.marks import (
 from bitscape.reports.study.view import Line, View
 from bitscape.reports.study.words import axis_name, interval, number, remark
 
-ROWS = 60
+ROWS = 48
 _PITCH = 0.235
 _REACH = 12.0
 
@@ -105,7 +105,8 @@ def _row(axes: Axes, row: int, line: Line, x: tuple[float, float], tips: Tips) -
         zorder=5,
         gid=group,
     )
-    tips[group] = f"{line.label}: {number(bits)} ({interval(ends)}) {remark(line.entry)}".rstrip()
+    tip = f"{line.label}: {number(bits)} ({interval(ends)}) {remark(line.entry)}".rstrip()
+    tips[group] = (tip,)
     if line.entry.bits_ratio is not None:
         axes.annotate(
             f"{line.entry.bits_ratio:.2f}",

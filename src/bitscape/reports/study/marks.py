@@ -4,6 +4,7 @@ Colour tells the weight bits and the marker the activation bits, in every figure
 are Okabe and Ito's, distinct to every kind of colour vision; markers repeat what matters.
 """
 
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -41,8 +42,14 @@ STYLE: Mapping[str, object] = {
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.6,
 }
-Tips = dict[str, str]
-"""What marks say: SVG group to text."""
+Tips = dict[str, tuple[str, ...]]
+"""What marks say: SVG group to the text of the mark in it, or of each of its markers in turn."""
+
+_GROUP = re.compile(
+    r'(?P<open>(?P<indent>\n +)<g id="(?P<id>\w+-s\d+-(?:line|p))">)(?P<body>.*?)'
+    r"(?P<close>(?P=indent)</g>)",
+    re.DOTALL,
+)
 
 
 def colour(line: Line) -> str:
@@ -68,11 +75,24 @@ def save(figure: Figure, tips: Tips, stem: Path) -> list[Path]:
     with matplotlib.rc_context({"svg.hashsalt": stem.name, **STYLE}):  # type: ignore[dict-item]
         figure.savefig(png, dpi=DPI)
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    text = svg.read_text()
-    for group, tip in tips.items():
-        text = text.replace(f'<g id="{group}">', f'<g id="{group}"><title>{escape(tip)}</title>')
-    svg.write_text(text)
+    svg.write_text(titled(svg.read_text(), tips))
     return [png, svg]
+
+
+def titled(svg: str, tips: Tips) -> str:
+    """`svg` with the tip of each group, or of each marker in it, as a title."""
+
+    def marked(found: re.Match[str]) -> str:
+        said = tips[found["id"]]
+        if found["id"].endswith("-line"):
+            return f"{found['open']}<title>{escape(said[0])}</title>{found['body']}{found['close']}"
+        parts = re.split(r"(<use [^>]*/>)", found["body"])
+        for index, tip in enumerate(said):
+            group = f'<g id="{found["id"]}{index}"><title>{escape(tip)}</title>'
+            parts[2 * index + 1] = f"{group}{parts[2 * index + 1]}</g>"
+        return found["open"] + "".join(parts) + found["close"]
+
+    return _GROUP.sub(marked, svg)
 
 
 def log_axes(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
@@ -107,21 +127,28 @@ def draw_law(axes: Axes, line: Line, tips: Tips, panel: str, *, band: bool = Tru
         low, high = np.exp(center - half), np.exp(np.minimum(center + half, 50))
         axes.fill_between(reach, low, high, color=shade, alpha=BAND, lw=0)
     axes.plot(reach, law.quality(reach), color=shade, lw=1.6, gid=f"{group}-line", zorder=3)
-    tips[f"{group}-line"] = law_tip(line)
-    for index, (bits, quality) in enumerate(zip(line.bits, line.quality, strict=True)):
-        axes.plot(
-            [bits],
-            [quality],
-            marker=marker(line),
-            ms=5,
-            mfc=shade,
-            mec="white",
-            mew=0.6,
-            ls="none",
-            gid=f"{group}-p{index}",
-            zorder=4,
-        )
-        tips[f"{group}-p{index}"] = point_tip(line, index)
+    tips[f"{group}-line"] = (law_tip(line),)
+    draw_points(axes, line, tips, group, 5)
+
+
+def draw_points(
+    axes: Axes, line: Line, tips: Tips, group: str, size: float, highest: float = np.inf
+) -> None:
+    """The measurements of a setting up to `highest`; what leaves the chart has no mark to name."""
+    seen = [index for index, quality in enumerate(line.quality) if quality <= highest]
+    axes.plot(
+        [line.bits[index] for index in seen],
+        [line.quality[index] for index in seen],
+        marker=marker(line),
+        ms=size,
+        mfc=colour(line),
+        mec="white",
+        mew=0.6,
+        ls="none",
+        gid=f"{group}-p",
+        zorder=4,
+    )
+    tips[f"{group}-p"] = tuple(point_tip(line, index) for index in seen)
 
 
 def law_tip(line: Line) -> str:

@@ -23,7 +23,7 @@ from bitscape.reports.study.view import Line, View
 from bitscape.reports.study.words import axis_name
 
 COLUMNS = 3
-PANELS = 24
+PANELS = 12
 
 
 def draw_panels(view: View) -> tuple[Figure, Tips]:
@@ -49,7 +49,15 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
     for axes in shown[len(groups) :]:
         axes.set_visible(False)
     _legend(figure, [line for _, lines in groups for line in lines], view, height)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.38 / height), h_pad=1.2)
+    width = figure.get_figwidth()
+    figure.subplots_adjust(
+        left=0.62 / width,
+        right=1 - 0.12 / width,
+        bottom=0.55 / height,
+        top=1 - 0.72 / height,
+        wspace=0.1,
+        hspace=0.22,
+    )
     return figure, tips
 
 

@@ -5,6 +5,7 @@ from itertools import groupby
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from bitscape.laws import FrontierEntry, metric_name
@@ -15,11 +16,10 @@ from bitscape.reports.study.marks import (
     PALE,
     Tips,
     colour,
+    draw_points,
     law_tip,
     log_axes,
-    marker,
     new_figure,
-    point_tip,
     y_label,
 )
 from bitscape.reports.study.view import Line, View, even
@@ -34,18 +34,22 @@ _HALO = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.7
 def draw_frontier(view: View) -> tuple[Figure, Tips]:
     """All competing laws faintly, the frontier in colour, the unguarded one dotted."""
     figure = new_figure(7.6, 5.0)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.09, 0.12, 0.89, 0.85))
     tips: Tips = {}
     lines = {line.setting.setting: line for line in view.lines if line.setting.competes}
+    x, y = _limits(view, list(lines.values()))
+    reaches = [even(min(line.bits), max(line.bits), 30) for line in lines.values()]
+    curves = [
+        np.stack([reach, line.law.quality(reach)], axis=1)
+        for reach, line in zip(reaches, lines.values(), strict=True)
+    ]
+    axes.add_collection(LineCollection(curves, colors=PALE, linewidths=0.9, zorder=1))
     for line in lines.values():
-        reach = even(min(line.bits), max(line.bits))
-        axes.plot(reach, line.law.quality(reach), color=PALE, lw=0.9, zorder=1)
-    _points(axes, list(lines.values()), tips)
+        draw_points(axes, line, tips, f"q-s{line.setting.setting}", 4.5, y[1])
     measured = [cell for cell in view.cells if not cell.extrapolated]
     for index, stretch in enumerate(_stretches(measured)):
         _stretch(axes, lines[stretch[0].setting], stretch, tips, f"f{index}")
     _unguarded(axes, view)
-    x, y = _limits(view, list(lines.values()))
     log_axes(axes, x, y)
     if y[0] < view.study.at < y[1]:
         axes.axhline(view.study.at, color=GREY, lw=0.8, ls=(0, (2, 3)), zorder=0)
@@ -60,7 +64,6 @@ def draw_frontier(view: View) -> tuple[Figure, Tips]:
         )
     axes.set_xlabel(f"budget: {axis_name(view.study)}")
     axes.set_ylabel(y_label(view))
-    figure.tight_layout()
     return figure, tips
 
 
@@ -86,7 +89,7 @@ def _stretch(
         zorder=5,
         gid=f"{group}-s{line.setting.setting}-line",
     )
-    tips[f"{group}-s{line.setting.setting}-line"] = law_tip(line)
+    tips[f"{group}-s{line.setting.setting}-line"] = (law_tip(line),)
     middle = len(reach) // 2
     axes.annotate(
         label(line.setting),
@@ -101,26 +104,6 @@ def _stretch(
         bbox=_HALO,
         zorder=7,
     )
-
-
-def _points(axes: Axes, lines: Sequence[Line], tips: Tips) -> None:
-    for line in lines:
-        for index, (bits, quality) in enumerate(zip(line.bits, line.quality, strict=True)):
-            group = f"q-s{line.setting.setting}-p{index}"
-            axes.plot(
-                [bits],
-                [quality],
-                marker=marker(line),
-                ms=4.5,
-                mfc=colour(line),
-                mec="white",
-                mew=0.5,
-                ls="none",
-                alpha=0.85,
-                gid=group,
-                zorder=4,
-            )
-            tips[group] = point_tip(line, index)
 
 
 def _unguarded(axes: Axes, view: View) -> None:

@@ -43,7 +43,8 @@ def remark(law: LawEntry) -> str:
     if law.reason is not None:
         return law.reason
     if law.extrapolated and law.times_beyond is not None:
-        return f"extrapolated {law.times_beyond:.3g} times"
+        far = law.times_beyond >= 1.05
+        return f"extrapolated {law.times_beyond:.3g} times" if far else "just outside the sizes"
     return ""
 
 
