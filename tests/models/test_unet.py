@@ -15,14 +15,18 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bitscape import artefacts
 from bitscape.calibration import stream
 from bitscape.models import FAMILIES
 from bitscape.models.autoencoder import AutoencoderConfig
+from bitscape.models.autoencoder_keys import LDM
 from bitscape.models.checkpoint import Layout, gather
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.first_stage import FIRST_STAGE_LAYOUTS
+from bitscape.models.kl import KLConfig, KLTokenizer, kl_keys
 from bitscape.models.pixels import PixelConfig, PixelTokenizer
 from bitscape.models.unet import SIZES, TINY
 from bitscape.models.unet_keys import UNET_LAYOUTS
@@ -149,6 +153,47 @@ def test_the_first_stage_encodes_as_the_official_code() -> None:
     fill(tokenizer, FIRST_STAGE_LAYOUTS[0], shapes)
     image = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
     assert relative(tokenizer.latents(image), expected["encoded"]) < 1e-5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_official_file_is_recognised(case: str, tmp_path: Path) -> None:
+    shapes, _ = golden(case)
+    save_file({key: drawn(key, shape) for key, shape in shapes.items()}, tmp_path / "m.safetensors")
+    file = artefacts.open_foreign(tmp_path / "m.safetensors")
+    found = artefacts.match(UNet(CASES[case]), UNET_LAYOUTS, file, case)
+    assert found.layout == UNET_LAYOUTS[LAYOUT[case]].name
+    if case == "imagenet":
+        found = artefacts.match(VQTokenizer(TOKENIZER), FIRST_STAGE_LAYOUTS, file, case)
+        assert found.layout == "latent diffusion"
+    if case == "cifar10":
+        pixels = PixelTokenizer(PixelConfig())
+        assert not artefacts.match(pixels, FIRST_STAGE_LAYOUTS, file, case).keys
+
+
+@torch.no_grad()
+def test_the_scale_of_a_file_goes_into_its_autoencoder() -> None:
+    autoencoder = AutoencoderConfig(8, (1, 2), 1, 4, 4, attention=(), double_z=True)
+    plain, scaled = (KLTokenizer(KLConfig(autoencoder, scale)) for scale in (0.25, 1.0))
+    layout = FIRST_STAGE_LAYOUTS[0]
+    state = {f"first_stage_model.{k}": v for k, v in theirs(plain).items()}
+    file = {**state, "scale_factor": torch.tensor(0.25), "model.diffusion_model.x": torch.ones(1)}
+    assert layout.missing(scaled, file) == layout.unused(scaled, file) == []
+    scaled.load_state_dict(dict(gather(layout.keys(scaled), file.__getitem__)))
+    image = torch.rand(1, 3, 8, 8) * 2 - 1
+    torch.testing.assert_close(scaled.latents(image), plain.latents(image))
+    z = torch.randn(1, 4, 4, 4)
+    torch.testing.assert_close(scaled.from_latents(z), plain.from_latents(z), rtol=1e-4, atol=1e-5)
+    expected = plain.moments(image)[1] + 2 * torch.tensor(0.25).log()
+    torch.testing.assert_close(scaled.moments(image)[1], expected)
+
+
+def theirs(tokenizer: KLTokenizer) -> dict[str, Tensor]:
+    """The weights of a KL autoencoder under the names of latent diffusion."""
+    state, fused = tokenizer.state_dict(), {}
+    for name, source in kl_keys(LDM, tokenizer).items():
+        parts = state[name].chunk(len(source.keys))
+        fused |= dict(zip(source.keys, parts, strict=True))
+    return fused
 
 
 def test_running_averages_are_read_from_names_without_dots() -> None:

@@ -11,8 +11,8 @@ from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_u
 from bitscape.models.denoising import Denoising
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
-from bitscape.models.first_stage import FIRST_STAGE_LAYOUTS, VQ_F4
-from bitscape.models.kl import SD_VAE, KLTokenizer
+from bitscape.models.first_stage import FIRST_STAGE_LAYOUTS, KL_F8, VQ_F4
+from bitscape.models.kl import KLTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.pixels import PixelConfig, PixelTokenizer
 from bitscape.models.prompts import PromptConfig, PromptTokenizer
@@ -171,7 +171,7 @@ def _tokenizer(config: UNetConfig) -> nn.Module:
         return PromptTokenizer(PromptConfig())
     if config.sample_size == 32 and config.channels == 3:
         return PixelTokenizer(PixelConfig())
-    return VQTokenizer(VQ_F4) if config.channels == 3 else KLTokenizer(SD_VAE)
+    return VQTokenizer(VQ_F4) if config.channels == 3 else KLTokenizer(KL_F8)
 
 
 def _tiny_tokenizer(config: UNetConfig) -> MultiScaleTokenizer:
