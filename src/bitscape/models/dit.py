@@ -8,7 +8,6 @@ what the official training script saves, and diffusers' folders facebook/DiT-XL-
 tokenizer is Stable Diffusion's, sd-vae-ft-ema or sd-vae-ft-mse.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from torch.nn import functional
 from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_uint8
 from bitscape.models.checkpoint import KeyMap, Layout, Source
 from bitscape.models.ddpm import DDPM
+from bitscape.models.denoising import Denoising
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
 from bitscape.models.kl import KL_LAYOUTS, SD_VAE, KLTokenizer
@@ -37,10 +37,8 @@ from bitscape.structure import (
     Block,
     Call,
     Fold,
-    Lesson,
     Randomness,
     Site,
-    Style,
     Trajectory,
     chain,
     constant_step,
@@ -180,23 +178,19 @@ def sine_positions(channels: int, side: int) -> Float[Tensor, "token channel"]:
     return torch.cat([columns, rows], dim=1).float()
 
 
-class DiTAdapter:
-    """What the library needs to know of DiT. Steps are those of the default sampler.
-
-    A sampler with another number of steps reads, at each timestep, the table row of the nearest
-    default timestep.
-    """
+class DiTAdapter(Denoising):
+    """What the library needs to know of DiT. Steps are those of the default sampler."""
 
     family = "dit"
-    style: Style = "diffusion"
-    loss_name = "denoising_loss"
-    discrete = False
 
     def __init__(self, config: DiTConfig, *, steps: int, diffusion: Diffusion) -> None:
-        self.config = config
-        self.steps = {"": steps}
-        self.num_classes = config.num_classes
-        self.diffusion = diffusion
+        super().__init__(
+            config,
+            num_classes=config.num_classes,
+            shape=(config.latent_channels, config.side, config.side),
+            steps=steps,
+            diffusion=diffusion,
+        )
 
     def sites(self, network: nn.Module) -> list[Site]:
         """AdaLN, qkv, proj, fc1, fc2 of each block; the final layer stays in full precision."""
@@ -213,11 +207,6 @@ class DiTAdapter:
         """The transformer blocks, a chain."""
         return chain([f"blocks.{i}" for i in range(self.config.depth)])
 
-    def step_of(self, t: Int[Tensor, " batch"]) -> Int[Tensor, "batch 1"]:
-        """The table row of each timestep: the nearest timestep of the default sampler."""
-        default = self.diffusion.spaced(self.steps[""]).to(t.device)
-        return (t[:, None] - default[None, :]).abs().argmin(dim=1, keepdim=True)
-
     def trajectory(
         self,
         network: nn.Module,
@@ -227,6 +216,7 @@ class DiTAdapter:
         guidance: float = 1.5,
         steps: int | None = None,
         solver: str = "ddim",
+        eta: float = 0.0,
         clip: float | None = None,
         guided_channels: int | None = None,
     ) -> Trajectory:
@@ -238,18 +228,18 @@ class DiTAdapter:
         """
         config, count = self.config, steps or self.steps[""]
         channels, ancestral = config.latent_channels, solver == "ddpm"
-        if ancestral and clip is not None:
-            raise ValueError(f"clip={clip} works with solver 'ddim' only: leave it out for 'ddpm'")
+        if ancestral and (clip is not None or eta):
+            raise ValueError(f"{clip=} and {eta=} are not for solver 'ddpm': leave them out")
         path = (
             DDPM(self.diffusion, count, randomness)
             if ancestral
-            else make_solver(solver, self.diffusion, count, randomness, clip)
+            else make_solver(solver, self.diffusion, count, randomness, clip, eta)
         )
         guided = guidance not in (0, 1)
         labels = conditions
         if guided:
             labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
-        x = randomness.normal(config.latent_channels, config.side, config.side)
+        x = randomness.normal(*self.shape)
         for position, t in enumerate(path.times):
             now = torch.full_like(labels, t)
             step = constant_step(int(self.step_of(now[:1])))
@@ -261,30 +251,6 @@ class DiTAdapter:
                 predicted = torch.cat([mixed, predicted[:, mixed.shape[1] :]], dim=1)
             x = path.step(x, predicted if ancestral else predicted[:, :channels], position)
         return x
-
-    def replay(self, calls: Sequence[Call]) -> list[Call]:
-        """Diffusion calls are independent as they stand."""
-        return [Call(call.net, call.step, call.args) for call in calls]
-
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
-        """Noised latents of the images at random timesteps; the target is the noise."""
-        assert isinstance(tokenizer, LatentTokenizer)
-        with torch.no_grad():
-            latents = tokenizer.latents(images)
-        t = randomness.integers(self.diffusion.timesteps)
-        return self.noise_lesson(latents, labels, t, randomness.normal(*latents.shape[1:]))
-
-    def noise_lesson(self, latents: Latent, labels: Tensor, t: Tensor, noise: Latent) -> Lesson:
-        """The call that denoises `latents` at timesteps `t`."""
-        x = self.diffusion.add_noise(latents, noise, t)
-        return Lesson.of_call(Call("", self.step_of(t), (x, t, labels)), noise)
-
-    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
-        """Mean squared error of the predicted noise for each sample."""
-        noise = output[:, : target.shape[1]].float()
-        return (noise - target).square().flatten(1).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
         """uint8 images from scaled latents; rounded as the released script does, but in the zoo.

@@ -27,6 +27,7 @@ from bitscape.models.llama import (
     scale_fold,
 )
 from bitscape.models.sampling import guide, pick_tokens
+from bitscape.models.token_prediction import TokenPrediction
 from bitscape.models.vq import VQ_LAYOUT, VQTokenizer, tiny_vq, vq16
 from bitscape.structure import (
     Block,
@@ -37,7 +38,6 @@ from bitscape.structure import (
     Randomness,
     Role,
     Site,
-    Style,
     Trajectory,
     caches,
     chain,
@@ -147,12 +147,8 @@ class LlamaGen(nn.Module):
         nn.init.zeros_(self.head.weight)
 
 
-class LlamaGenAdapter:
+class LlamaGenAdapter(TokenPrediction):
     """What the library needs to know of LlamaGen and PAR. Steps are calls of the sampler."""
-
-    style: Style = "autoregressive"
-    loss_name = "nll"
-    discrete = True
 
     def __init__(
         self, config: LlamaGenConfig, tokenizer: VQTokenizer, family: str = "llamagen"
@@ -237,13 +233,6 @@ class LlamaGenAdapter:
         inputs = functional.pad(tokens, (0, 1))[:, arrangement.reads]
         call = Call("", torch.tensor(arrangement.steps)[None], (inputs, labels, 0))
         return Lesson.of_call(call, tokens[:, arrangement.writes])
-
-    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
-        """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
-        # Flattened, because the code axis must be the last one for the softmax to be fast.
-        rows = output.float().flatten(0, 1)
-        losses = functional.cross_entropy(rows, target.flatten(), reduction="none")
-        return losses.view(target.shape).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
         """uint8 images from the map of codes, converted as the released script does."""

@@ -33,6 +33,7 @@ from bitscape.models.layers import (
 )
 from bitscape.models.maskgit import MASKGIT_LAYOUT, MaskGITConfig, MaskGITTokenizer
 from bitscape.models.sampling import guide, pick_tokens
+from bitscape.models.token_prediction import TokenPrediction
 from bitscape.structure import (
     Block,
     Cache,
@@ -42,7 +43,6 @@ from bitscape.structure import (
     Randomness,
     Role,
     Site,
-    Style,
     Trajectory,
     caches,
     chain,
@@ -214,13 +214,10 @@ class RAR(nn.Module):
                 nn.init.zeros_(parameter)
 
 
-class RARAdapter:
+class RARAdapter(TokenPrediction):
     """What the library needs to know of RAR. Steps are positions of the sequence."""
 
     family = "rar"
-    style: Style = "autoregressive"
-    loss_name = "nll"
-    discrete = True
 
     def __init__(self, config: RARConfig, tokenizer: MaskGITTokenizer) -> None:
         self.config = config
@@ -318,12 +315,6 @@ class RARAdapter:
         target = tokens.gather(1, order.expand_as(tokens))
         step = torch.arange(self.steps[""])[None]
         return Lesson.of_call(Call("", step, (target[:, :-1], labels, 0, order)), target)
-
-    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
-        """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
-        rows = output.float().flatten(0, 1)
-        losses = functional.cross_entropy(rows, target.flatten(), reduction="none")
-        return losses.view(target.shape).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
         """uint8 images from the map of codes: 255 times [0, 1], truncated as released."""

@@ -38,6 +38,7 @@ from bitscape.models.multiscale import (
     MultiScaleTokenizer,
 )
 from bitscape.models.sampling import guide, pick_tokens
+from bitscape.models.token_prediction import TokenPrediction
 from bitscape.structure import (
     Block,
     Cache,
@@ -47,7 +48,6 @@ from bitscape.structure import (
     Randomness,
     Role,
     Site,
-    Style,
     Trajectory,
     caches,
     chain,
@@ -234,13 +234,10 @@ def _keep_key_bias_zero(gradient: Tensor) -> Tensor:
     return torch.cat([query, torch.zeros_like(key), value])
 
 
-class VARAdapter:
+class VARAdapter(TokenPrediction):
     """What the library needs to know of VAR. Steps are scales."""
 
     family = "var"
-    style: Style = "autoregressive"
-    loss_name = "nll"
-    discrete = True
 
     def __init__(self, config: VARConfig, tokenizer: MultiScaleTokenizer) -> None:
         self.config = config
@@ -347,13 +344,6 @@ class VARAdapter:
         step = torch.repeat_interleave(torch.arange(len(self.config.patch_nums)), counts)[None]
         call = Call("", step, (torch.cat([opening, rest], dim=1), labels, 0))
         return Lesson.of_call(call, torch.cat(list(tokens), dim=1))
-
-    def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
-        """Negative log-likelihood, nats a token, mean over the tokens of each sample."""
-        # Flattened, because the code axis must be the last one for the softmax to be fast.
-        rows = output.float().flatten(0, 1)
-        losses = functional.cross_entropy(rows, target.flatten(), reduction="none")
-        return losses.view(target.shape).mean(dim=1)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
         """uint8 images from the latent map."""
