@@ -1,5 +1,7 @@
 """The training tasks: what a step draws, and that it draws the same again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ def data() -> Encoded:
         tokens=drawn.integers(32, size=(40, 21)).astype(np.int16),
         latents=drawn.standard_normal((40, 8, 4, 4)).astype(np.float16),
         labels=drawn.integers(10, size=40).astype(np.int8),
+        raster=drawn.integers(32, size=(40, 16)).astype(np.int16),
     )
 
 
@@ -27,6 +30,12 @@ def test_a_step_is_repeatable_and_another_one_differs(family: str, data: Encoded
     assert not torch.equal(first, other)
     first.backward()
     assert any(p.grad is not None and bool(p.grad.any()) for p in task.module.parameters())
+
+
+def test_raster_tokens_that_were_never_made_are_named_with_the_stage(data: Encoded) -> None:
+    task = TASKS["llamagen"](FAMILIES["llamagen"].tiny(), replace(data, raster=None), 0, 8)
+    with pytest.raises(FileNotFoundError, match="train the stage raster"):
+        task.losses(0)
 
 
 @pytest.mark.parametrize("family", list(TASKS))

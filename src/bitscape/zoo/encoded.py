@@ -27,9 +27,10 @@ class Encoded:
     @classmethod
     def open(cls, folder: Path) -> "Encoded":
         """The arrays of `folder`, mapped from disk."""
-        names = ("tokens", "latents", "labels", "raster")
-        paths = [folder / f"{name}.npy" for name in names]
-        return cls(*(np.load(path, mmap_mode="r") for path in paths if path.exists()))
+        names = ["tokens", "latents", "labels"]
+        if (folder / "raster.npy").exists():
+            names.append("raster")
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
 
     def features(self, tokenizer: MultiScaleTokenizer, rows: slice) -> Tensor:
         """Latent maps in the tokenizer's own units, shape (row, channel, height, width)."""
