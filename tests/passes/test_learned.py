@@ -82,6 +82,16 @@ def test_hard_rounding_lies_at_a_neighbour(text: str) -> None:
     assert float(near.max()) < 1e-5
 
 
+@every_scheme
+def test_a_greedy_start_is_gptq(text: str) -> None:
+    W, scheme = matrix(), weight_scheme(text)
+    X = torch.randn(100, 32, generator=torch.Generator().manual_seed(3)).cumsum(dim=1)
+    learner = UpOrDown(greedy=True)
+    assert learner.seed is not None
+    codes = learner.seed(W, scheme, 2 * X.T @ X / 100).codes
+    assert torch.equal(learner.start(W, scheme, codes).rounded(W).codes, codes)
+
+
 def test_settled_rounding_is_what_its_codes_say() -> None:
     W, scheme = matrix(), weight_scheme("W3A16")
     learned = UpOrDown().start(W, scheme)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,7 +19,7 @@ from bitscape.algorithms.rounding import (
 )
 from bitscape.formats import TensorScheme
 from bitscape.nn import QuantConv2d, QuantLinear
-from bitscape.passes.rounders import Rounded, range_rule
+from bitscape.passes.rounders import Greedy, Rounded, range_rule
 from bitscape.quantizers import (
     Grid,
     bounds_grid,
@@ -33,6 +33,10 @@ from bitscape.quantizers import (
 )
 
 Matrix = Float[Tensor, "out in"]
+Codes = UInt8[Tensor, "out in"]
+
+# How far from certain a choice starts that another method has made.
+_LEAN = 0.25
 
 
 @runtime_checkable
@@ -59,14 +63,22 @@ class Learner(Protocol):
     @property
     def rate(self) -> float: ...
 
-    def start(self, W: Matrix, scheme: TensorScheme) -> Learned:
-        """What is learnt of `W`, before the first step."""
+    @property
+    def seed(self) -> Greedy | None:
+        """The rounder whose codes it starts from, if any."""
+        ...
+
+    def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> Learned:
+        """What is learnt of `W`, before the first step; `codes` are those of the seed."""
         ...
 
 
 @dataclass(frozen=True)
 class UpOrDown:
     """Each weight to the grid point above or below it (AdaRound), on grids fixed beforehand.
+
+    With `greedy` the choice is between the point that GPTQ took and the next one towards the
+    weight, and starts at the former; without, between the weight's own two neighbours.
 
     `pressure` weighs the penalty of undecided weights against the block's error, which starts at
     one; it sets in after the share `warmup` of the steps.
@@ -76,10 +88,16 @@ class UpOrDown:
     rate: float = 0.05
     pressure: float = 1.0
     warmup: float = 0.2
+    greedy: bool = False
 
-    def start(self, W: Matrix, scheme: TensorScheme) -> "RoundingUp":
-        """Shares that reproduce `W` itself."""
-        return RoundingUp(W, scheme, self)
+    @property
+    def seed(self) -> Greedy | None:
+        """GPTQ on the same grids, if it is asked for."""
+        return Greedy(range=self.range) if self.greedy else None
+
+    def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> "RoundingUp":
+        """Shares that reproduce `W` itself, or lean to `codes`."""
+        return RoundingUp(W, scheme, self, codes)
 
 
 class RoundingUp(nn.Module):
@@ -88,14 +106,23 @@ class RoundingUp(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, W: Matrix, scheme: TensorScheme, learner: UpOrDown) -> None:
+    def __init__(
+        self, W: Matrix, scheme: TensorScheme, learner: UpOrDown, codes: Codes | None
+    ) -> None:
         super().__init__()
         self.scheme, self.learner = scheme, learner
         self.grid = weight_grid(W, scheme, range_rule(learner.range))
         zero = 0 if self.grid.zero is None else self.grid.zero
         placed = to_groups(W, scheme.granularity) / self.grid.scale + zero
-        self.low, self.high = neighbours(placed, scheme.format)
-        share = (placed - self.low) / (self.high - self.low)
+        if codes is None:
+            self.low, self.high = neighbours(placed, scheme.format)
+            share = (placed - self.low) / (self.high - self.low)
+        else:
+            taken = scheme.format.decode(to_groups(codes, scheme.granularity))
+            # Just beside it, on the side of the weight, lies the interval to choose from.
+            beside = torch.nextafter(taken, torch.where(placed > taken, torch.inf, -torch.inf))
+            self.low, self.high = neighbours(beside, scheme.format)
+            share = torch.where(taken == self.high, 1 - _LEAN, _LEAN)
         self.v = nn.Parameter(inverse_rectified_sigmoid(share.clamp(0, 1)))
 
     def weight(self, W: Matrix) -> Matrix:
@@ -128,8 +155,14 @@ class Clip:
     range: str = "minmax"
     rate: float = 0.01
 
-    def start(self, W: Matrix, scheme: TensorScheme) -> "Clipping":
+    @property
+    def seed(self) -> Greedy | None:
+        """None."""
+        return None
+
+    def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> "Clipping":
         """Factors of one."""
+        del codes
         return Clipping(W, scheme, self)
 
 

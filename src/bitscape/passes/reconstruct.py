@@ -13,7 +13,7 @@ from typing import ClassVar
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bitscape.calibration import Extremes, Outputs, Unit, stream
+from bitscape.calibration import Extremes, Outputs, Unit, hessian_of, stream
 from bitscape.formats import QuantScheme
 from bitscape.nn import QuantAttend, QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field, chosen
@@ -162,11 +162,12 @@ class _Work:
     ) -> dict[str, Learned]:
         """What was learnt of each site of the block, or its start if that was no worse."""
         affines = {name: affine for fold, affine in folds for name in fold.consumers}
+        codes = self.seeds(unit, names)
         learned = {}
         for name in names:
             W = self._matrix(name)
             basis = W if name not in affines else W * affines[name].scale.detach()
-            learned[name] = self.step.learner.start(basis, self.schemes[name])
+            learned[name] = self.step.learner.start(basis, self.schemes[name], codes.get(name))
         first, start = copy.deepcopy(learned), copy.deepcopy(affines)
         before = block_error(unit, targets, first, start, self.schemes)
         modules = [found for found in learned.values() if isinstance(found, nn.Module)]
@@ -185,6 +186,18 @@ class _Work:
         for fold, affine in folds:
             affine.load_state_dict(start[fold.consumers[0]].state_dict())
         return first
+
+    def seeds(self, unit: Unit, names: Sequence[str]) -> dict[str, Tensor]:
+        """The codes that the learner wants to start from."""
+        seed = self.step.learner.seed
+        if seed is None:
+            return {}
+        kept = {name: hessian_of(self.network, name) for name in names}
+        unit.observe(kept)
+        return {
+            name: seed(self._matrix(name), self.schemes[name], kept.pop(name).matrix()).codes
+            for name in names
+        }
 
     def change_bases(self, bases: Mapping[str, Basis]) -> None:
         """Make learnt changes of basis, exactly, in the consumers and their producers."""
