@@ -11,7 +11,6 @@ from bitscape.reports.study.words import (
     FORM_NAMES,
     axis_name,
     interval,
-    name,
     number,
     remark,
 )
@@ -178,9 +177,9 @@ def bits_cell(law: LawEntry) -> str:
 
 def frontier_table(view: View) -> str:
     """Where each setting holds the frontier."""
+    labels = {line.setting.setting: line.label for line in view.lines}
     rows = []
     for entry in view.cells:
-        setting = view.study.settings[entry.setting]
         mark = (
             f"extrapolated to {number(entry.times_beyond)} times the sizes measured"
             if entry.extrapolated
@@ -190,7 +189,7 @@ def frontier_table(view: View) -> str:
             row(
                 entry.setting,
                 cell(entry.budget, ""),
-                f"<td>{escape(name(view.study, setting))}</td>",
+                f"<td>{escape(labels[entry.setting])}</td>",
                 f"<td>{escape(entry.model)}</td>",
                 cell(entry.quality, interval(entry.quality_ci)),
                 f"<td data-value='{entry.membership}'>{100 * entry.membership:.0f} %</td>",
@@ -210,18 +209,22 @@ def frontier_table(view: View) -> str:
 
 def form_table(view: View) -> str:
     """Every form of every setting."""
-    kept = {line.setting.setting for line in view.lines}
-    rows = [form_row(view, law) for law in view.study.laws if law.setting in kept and law.alpha]
+    labels = {line.setting.setting: line.label for line in view.lines}
+    rows = [
+        form_row(labels[law.setting], law)
+        for law in view.study.laws
+        if law.setting in labels and law.alpha is not None
+    ]
     return table("Every form", FORM_HEADS, rows, view.study)
 
 
-def form_row(view: View, law: LawEntry) -> str:
+def form_row(label: str, law: LawEntry) -> str:
     """One form of one setting; the chosen one is marked."""
     form = FORM_NAMES[law.form] + (f", c = {number(law.floor)}" if law.floor else "")
     form = f"<strong>{escape(form)}</strong>" if law.chosen else escape(form)
     return row(
         law.setting,
-        f'<th scope="row">{escape(name(view.study, view.study.settings[law.setting]))}</th>',
+        f'<th scope="row">{escape(label)}</th>',
         f"<td>{form}</td>",
         cell(law.alpha, interval(law.alpha_ci)),
         f"<td>{law.dof}</td>",

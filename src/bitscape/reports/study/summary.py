@@ -7,7 +7,7 @@ from bitscape.reports.study.words import (
     FORM_NAMES,
     axis_name,
     interval,
-    name,
+    names,
     number,
     remark,
 )
@@ -18,6 +18,7 @@ def summary(study: Study) -> str:
     percent = f"{100 * study.confidence:.0f} %"
     fit = ("setting", "form", f"exponent ({percent})", "R2", "dof")
     head = (*fit, f"bits at {study.at:g} ({percent})", "of full", "remark")
+    labels = names(study)
     parts = [
         f"{metric_name(study.metric)} against {axis_name(study)}, {study.accounting}, "
         f"read at {metric_name(study.metric)} {study.at:g}",
@@ -25,7 +26,7 @@ def summary(study: Study) -> str:
     ]
     for source, series in dict.fromkeys((one.source, one.series) for one in study.settings):
         rows = [
-            row(study, law)
+            row(labels[law.setting], law)
             for law in study.laws
             if law.chosen and (law.source, law.series) == (source, series)
         ]
@@ -35,12 +36,12 @@ def summary(study: Study) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def row(study: Study, law: LawEntry) -> tuple[str, ...]:
+def row(label: str, law: LawEntry) -> tuple[str, ...]:
     """One chosen law as the cells of a line."""
     bits = number(law.bits_at)
     ends = interval(law.bits_at_ci)
     return (
-        name(study, study.settings[law.setting]),
+        label,
         FORM_NAMES[law.form],
         f"{number(law.alpha)} ({interval(law.alpha_ci)})",
         f"{law.r2:.3f}" if law.r2 is not None else "",

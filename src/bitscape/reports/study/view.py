@@ -1,12 +1,13 @@
 """A study arranged for drawing: ladders, and in each the settings with their chosen law."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from bitscape.laws import FrontierEntry, Law, LawEntry, SettingEntry, Study, law_of
-from bitscape.reports.study.words import name
+from bitscape.reports.study.words import names
 
 
 class Line(NamedTuple):
@@ -50,15 +51,16 @@ class View(NamedTuple):
 def views(study: Study) -> list[View]:
     """Every source and series of the study."""
     ladders = dict.fromkeys((one.source, one.series) for one in study.settings)
-    return [_view(study, *ladder) for ladder in ladders]
+    labels = names(study)
+    return [_view(study, labels, *ladder) for ladder in ladders]
 
 
-def even(low: float, high: float, count: int = 80) -> np.ndarray:
+def even(low: float, high: float, count: int = 40) -> np.ndarray:
     """Numbers evenly spaced in logarithm."""
     return np.exp(np.linspace(np.log(low), np.log(high), count))
 
 
-def _view(study: Study, source: str, series: str) -> View:
+def _view(study: Study, labels: Sequence[str], source: str, series: str) -> View:
     laws = [
         one for one in study.laws if one.chosen and (one.source, one.series) == (source, series)
     ]
@@ -68,7 +70,7 @@ def _view(study: Study, source: str, series: str) -> View:
         source=source,
         series=series,
         slug=f"{stem}-{series}".lower().replace(".", "-"),
-        lines=tuple(_line(study, law) for law in laws),
+        lines=tuple(_line(study, labels, law) for law in laws),
         cells=tuple(one for one in study.frontier if (one.source, one.series) == (source, series)),
         unguarded=tuple(
             one for one in study.unguarded if (one.source, one.series) == (source, series)
@@ -76,14 +78,14 @@ def _view(study: Study, source: str, series: str) -> View:
     )
 
 
-def _line(study: Study, entry: LawEntry) -> Line:
+def _line(study: Study, labels: Sequence[str], entry: LawEntry) -> Line:
     setting = study.settings[entry.setting]
     model_axis = study.axis == "model-bits"
     return Line(
         setting=setting,
         entry=entry,
         law=law_of(entry),
-        label=name(study, setting),
+        label=labels[entry.setting],
         bits=tuple(one.model_bits if model_axis else one.compute_bits for one in setting.points),
         quality=tuple(one.quality for one in setting.points),
     )

@@ -1,5 +1,7 @@
 """How numbers of a study are written, the same in text, figures and page."""
 
+from collections import Counter
+
 from bitscape.laws import LawEntry, SettingEntry, Study
 
 FORM_NAMES = {
@@ -53,14 +55,17 @@ def label(one: SettingEntry) -> str:
     return one.method if min(one.w_bits, one.a_bits) >= 16 else f"{one.method} {one.scheme}"
 
 
-def name(study: Study, one: SettingEntry) -> str:
-    """The setting; a second reading of one names its table."""
-    text = label(one)
-    twins = [
-        other
-        for other in study.settings
-        if (other.source, other.series, other.method, other.scheme)
-        == (one.source, one.series, one.method, one.scheme)
-        and len(other.points) > 2
+def names(study: Study) -> list[str]:
+    """Every setting's label; of two readings of one setting, each names its table."""
+    labels = [label(one) for one in study.settings]
+    readings = Counter(
+        (one.source, one.series, text)
+        for one, text in zip(study.settings, labels, strict=True)
+        if len(one.points) > 2
+    )
+    return [
+        f"{text} (table {one.table})"
+        if one.table and readings[one.source, one.series, text] > 1
+        else text
+        for one, text in zip(study.settings, labels, strict=True)
     ]
-    return f"{text} (table {one.table})" if len(twins) > 1 and one.table else text
