@@ -81,9 +81,10 @@ def test_records_hold_the_costs_and_the_quality(records) -> None:
     assert (small.method, small.scheme) == ("rtn", "W4A16")
     assert full.bits.nominal_weight == full.bits.actual_weight == 16
     assert full.bits.nominal_model == full.bits.actual_model == 16 * full.parameters
-    assert small.bits.nominal_weight == 4 < small.bits.actual_weight
-    assert small.bits.compute == full.bits.compute / 4
-    loss = "nll" if small.family == "var" else "denoising_loss"
+    # Exactly a quarter where the scheme names every site; some families keep roles at 16 bits.
+    assert 4 <= small.bits.nominal_weight < small.bits.actual_weight
+    assert full.bits.compute / 4 <= small.bits.compute < full.bits.compute / 2
+    loss = FAMILIES[small.family].tiny().adapter.loss_name
     assert small.quality.metrics[loss]["difference"]["standard_error"] > 0
     partner = small.quality.metrics["full_precision"]["fd_shapes"]
     assert partner == full.quality.metrics["full_precision"]["fd_shapes"]

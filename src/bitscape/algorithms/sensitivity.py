@@ -28,8 +28,12 @@ def add_by_step(
     step: Int[Tensor, "batch1 token1"],
     totals: Float[Tensor, "steps 2"],
 ) -> None:
-    """Add `errors` to the sums of their steps, and their number to the counts, in place."""
-    where = (step if errors.shape[1] > 1 else step[:, :1]).expand(errors.shape).flatten()
+    """Add `errors` to the sums of their steps, and their number to the counts, in place.
+
+    A network that answers fewer positions than it reads answers the last ones.
+    """
+    answered = step[:, -errors.shape[1] :] if errors.shape[1] > 1 else step[:, :1]
+    where = answered.expand(errors.shape).flatten()
     pair = torch.stack([errors.flatten(), torch.ones_like(errors.flatten())], dim=1)
     totals.index_add_(0, where, pair.to(totals))
 

@@ -7,6 +7,7 @@ from bitscape.models.kl import KLConfig, KLTokenizer
 from bitscape.models.llamagen import LlamaGen, LlamaGenAdapter, LlamaGenConfig
 from bitscape.models.mar import MARAdapter
 from bitscape.models.mar_network import MAR, MARConfig
+from bitscape.models.maskgit import MaskGITTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.var import VAR, VARAdapter, VARConfig
 from bitscape.models.vq import VQConfig, VQTokenizer
@@ -26,6 +27,7 @@ __all__ = [
     "LlamaGenConfig",
     "MARAdapter",
     "MARConfig",
+    "MaskGITTokenizer",
     "MultiScaleConfig",
     "MultiScaleTokenizer",
     "VARAdapter",

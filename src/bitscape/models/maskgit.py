@@ -158,9 +158,14 @@ class MaskGITTokenizer(nn.Module):
         self.decoder = Decoder(config)
         self.quantize = Codebook(config.vocabulary, config.latent_channels)
 
+    def features(self, images: Image) -> Mapped:
+        """The latent map before quantization, for images in [-1, 1]."""
+        result: Tensor = self.encoder((images + 1) / 2)
+        return result
+
     def tokens(self, images: Image) -> Grid:
         """The tokens of images in [-1, 1]."""
-        return self.quantize.nearest(self.encoder((images + 1) / 2))
+        return self.quantize.nearest(self.features(images))
 
     def decode(self, z: Image) -> Mapped:
         """Images in about [0, 1] from a latent map."""

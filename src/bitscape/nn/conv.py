@@ -60,7 +60,7 @@ class QuantConv2d(nn.Module):
         return self.multiply(x, self.effective_weight())
 
     def multiply(
-        self, x: Float[Tensor, "batch in h w"], weight: Float[Tensor, "out in kh kw"]
+        self, x: Float[Tensor, "batch in h w"], weight: Float[Tensor, "out inner kh kw"]
     ) -> Float[Tensor, "batch out h2 w2"]:
         """y with `weight` in place of the layer's own."""
         # Padded before the shift: a zero of x is not a zero of u.

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from bitscape.evaluation import EvaluationProtocol
-from bitscape.models import MultiScaleTokenizer, VQTokenizer
+from bitscape.models import MaskGITTokenizer, MultiScaleTokenizer, VQTokenizer
 from bitscape.structure import Pipeline
 from bitscape.zoo.checkpoints import load_observer
 from bitscape.zoo.shapes import CLASSES, draw
@@ -38,7 +38,7 @@ def real_latents(pipeline: Pipeline, images: Tensor) -> Tensor:
     """
     tokenizer = pipeline.tokenizer
     if pipeline.adapter.discrete:
-        assert isinstance(tokenizer, MultiScaleTokenizer | VQTokenizer)
+        assert isinstance(tokenizer, MultiScaleTokenizer | VQTokenizer | MaskGITTokenizer)
         return tokenizer.features(images)
     assert isinstance(tokenizer, MultiScaleTokenizer)
     return tokenizer.latents(images)
