@@ -54,7 +54,7 @@ def show(table: list[BlockLatency]) -> None:
     for row in table:
         latency = row.latency
         ratios = [f"x{medians[name] / latency.median:5.2f} {name}" for name in ("fp32", "bf16")]
-        kernels = ", ".join(sorted({kernel.split(": ")[1] for kernel in row.kernels}))
+        kernels = ", ".join(sorted({choice.kernel for choice in row.choices}))
         spread = f"({latency.p10:.3f} to {latency.p90:.3f})"
         print(
             f"  {row.variant:12} {latency.median:9.3f} ms {spread:20}  {'  '.join(ratios)}"

@@ -3,8 +3,8 @@
 A batch of `--batch` images with guidance, which doubles it, through all scales with a key-value
 cache; random weights, random inputs, no sampling and no decoding. At each scale all candidates take
 their turn, so that a slow second of a busy machine falls on all of them; `--repeat` generations, of
-which the sum of each scale's smallest time counts. Quantized networks compute in bfloat16 outside
-their sites, activations quantized at every call.
+which the sum of each scale's smallest time counts. Quantized networks compute outside their
+sites in the fastest float type of the machine, activations quantized at every call.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bitscape.models import FAMILIES
 from bitscape.recipes import Recipe, apply
-from bitscape.runtime import describe_machine, pack_network, resident_bytes
+from bitscape.runtime import describe_machine, native_dtype, pack_network, resident_bytes
 from bitscape.structure import Pipeline, caches
 
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -62,7 +62,7 @@ def candidate(size: str, name: str) -> tuple[nn.Module, list[str]]:
     if name in FLOATS:
         return network.to(FLOATS[name]), []
     apply(Recipe(name=name, method="rtn", scheme=name), pipeline)
-    network.to(torch.bfloat16)
+    network.to(native_dtype())
     choices = pack_network(network)
     return network, sorted({choice.kernel for choice in choices})
 

@@ -1,6 +1,6 @@
 from bitscape.models import VARConfig
 from bitscape.reports.speed import main_kernel, measure_speed
-from bitscape.runtime import VARIANTS
+from bitscape.runtime import VARIANTS, Choice
 
 SMALL = VARConfig(embed_dim=128, depth=1, num_heads=4, patch_nums=(1, 4))
 
@@ -19,4 +19,9 @@ def test_fewer_bits_hold_less_memory() -> None:
 
 def test_float_blocks_name_no_kernel_of_ours() -> None:
     assert main_kernel(()) == "torch"
-    assert main_kernel(("ada: a", "qkv: b", "fc1: b")) == "b"
+    assert (
+        main_kernel(
+            [Choice(site, kernel, True, "") for site, kernel in zip("xyz", "abb", strict=True)]
+        )
+        == "b"
+    )

@@ -63,7 +63,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one block takes in one arithmetic; `real` is False where it is only simulated."""
+    """How long one block takes in one arithmetic.
+
+    `kernel` is what most of its layers run on. `real` is False where most compute with
+    dequantized weights, or any emulates its activations in float: bits that save no time.
+    """
 
     name: str
     kernel: str

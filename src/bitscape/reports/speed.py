@@ -4,6 +4,8 @@ The bundled models are too small for 8-bit kernels to pay, so the page times one
 VAR-d16's. Its weights are random: the time of a matrix product does not depend on its values.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,10 +13,10 @@ from bitscape.models import VARConfig
 from bitscape.models.layers import block_sites
 from bitscape.models.var import VARBlock
 from bitscape.reports.results import Speed, Timing
-from bitscape.runtime import VARIANTS, BlockLatency, describe_machine, time_block
+from bitscape.runtime import VARIANTS, BlockLatency, Choice, describe_machine, time_block
 
 D16 = VARConfig(embed_dim=1024, depth=16, num_heads=16)
-EMULATED = "dequant"
+DEQUANTIZED = "dequant"
 SAMPLES = 2
 """One image, with its class and without, as guidance needs."""
 
@@ -49,8 +51,9 @@ def timings(latencies: list[BlockLatency]) -> tuple[Timing, ...]:
     return tuple(
         Timing(
             name=found.variant,
-            kernel=main_kernel(found.kernels),
-            real=not any(kernel.endswith(EMULATED) for kernel in found.kernels),
+            kernel=main_kernel(found.choices),
+            real=main_kernel(found.choices) != DEQUANTIZED
+            and all(choice.real for choice in found.choices),
             median_ms=found.latency.median,
             p10_ms=found.latency.p10,
             p90_ms=found.latency.p90,
@@ -60,9 +63,9 @@ def timings(latencies: list[BlockLatency]) -> tuple[Timing, ...]:
     )
 
 
-def main_kernel(kernels: tuple[str, ...]) -> str:
+def main_kernel(choices: Sequence[Choice]) -> str:
     """The kernel that most sites of the block run on; "torch" for a float block."""
-    names = [text.split(": ")[1] for text in kernels]
+    names = [choice.kernel for choice in choices]
     return max(names, key=names.count) if names else "torch"
 
 

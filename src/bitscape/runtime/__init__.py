@@ -2,7 +2,7 @@
 
 from bitscape.runtime.bench import Latency, compare, time_callable
 from bitscape.runtime.blocks import VARIANTS, BlockLatency, time_block
-from bitscape.runtime.capabilities import Capabilities, describe_machine
+from bitscape.runtime.capabilities import Capabilities, describe_machine, native_dtype
 from bitscape.runtime.kernels import KERNELS, Kernel
 from bitscape.runtime.packing import Choice, choose_kernels, pack_network, resident_bytes
 from bitscape.runtime.planes import BitPlanes
@@ -19,6 +19,7 @@ __all__ = [
     "choose_kernels",
     "compare",
     "describe_machine",
+    "native_dtype",
     "pack_network",
     "resident_bytes",
     "time_block",

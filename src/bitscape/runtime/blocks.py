@@ -17,7 +17,8 @@ from bitscape.formats import parse_scheme
 from bitscape.nn import QuantLinear, insert, quantized_sites
 from bitscape.quantizers import bounds_grid, minmax, quantize_weight, weight_grid
 from bitscape.runtime.bench import Latency, compare
-from bitscape.runtime.packing import pack_network, resident_bytes
+from bitscape.runtime.capabilities import native_dtype
+from bitscape.runtime.packing import Choice, pack_network, resident_bytes
 from bitscape.structure import Role, Site, StepClock
 
 VARIANTS = ("fp32", "bf16", "W8A8,static", "W8A8", "W4A8", "W4A16")
@@ -27,12 +28,12 @@ _FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class BlockLatency:
-    """One variant of a block: its latency, the bytes it holds and the kernels of its sites."""
+    """One variant of a block: its latency, the bytes it holds, and the kernel of each site."""
 
     variant: str
     latency: Latency
     resident_bytes: int
-    kernels: tuple[str, ...]
+    choices: tuple[Choice, ...]
 
 
 def time_block(
@@ -41,38 +42,38 @@ def time_block(
     *,
     roles: Mapping[str, Role],
     variants: Iterable[str] = VARIANTS,
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: torch.dtype | None = None,
     seconds: float = 2.0,
 ) -> list[BlockLatency]:
     """The latency of `block(*args)` in every variant, measured turn by turn; `block` is unchanged.
 
     `block` is in float32; `roles` names its linear sites. A variant is "fp32", "bf16" or a scheme,
-    which runs in `dtype` outside its sites. Static ranges are found on `args`.
+    which runs in `dtype` outside its sites, by default the fastest float type of the machine.
+    Static ranges are found on `args`.
     """
-    modules, kernels, runs = {}, {}, {}
+    modules, choices, runs = {}, {}, {}
     for variant in variants:
-        outside = _FLOATS.get(variant, dtype)
-        modules[variant], kernels[variant] = _variant(block, args, roles, variant)
+        outside = _FLOATS.get(variant, dtype or native_dtype())
+        modules[variant], choices[variant] = _variant(block, args, roles, variant)
         modules[variant].to(outside)
         cast = [arg.to(outside) for arg in args]
         runs[variant] = partial(modules[variant], *cast)
     with torch.inference_mode():
         latencies = compare(runs, seconds=seconds)
     return [
-        BlockLatency(variant, latencies[variant], resident_bytes(module), kernels[variant])
+        BlockLatency(variant, latencies[variant], resident_bytes(module), choices[variant])
         for variant, module in modules.items()
     ]
 
 
 def _variant(
     block: nn.Module, args: Sequence[Tensor], roles: Mapping[str, Role], variant: str
-) -> tuple[nn.Module, tuple[str, ...]]:
+) -> tuple[nn.Module, tuple[Choice, ...]]:
     module = copy.deepcopy(block).eval()
     if variant in _FLOATS:
         return module, ()
     _round_to_nearest(module, args, roles, variant)
-    choices = pack_network(module)
-    return module, tuple(f"{choice.name}: {choice.kernel}" for choice in choices)
+    return module, tuple(pack_network(module))
 
 
 @torch.no_grad()

@@ -23,6 +23,14 @@ class Capabilities:
         return cls(vnni=torch.cpu._is_vnni_supported(), bf16=torch.cpu._is_avx512_bf16_supported())
 
 
+def native_dtype() -> torch.dtype:
+    """The float type in which this processor multiplies fastest.
+
+    Without instructions for it, bfloat16 is emulated and several times slower than float32.
+    """
+    return torch.bfloat16 if Capabilities.probe().bf16 else torch.float32
+
+
 def describe_machine() -> dict[str, str | int]:
     """Processor, instruction sets, threads and torch version, for the head of a benchmark."""
     machine = Capabilities.probe()
