@@ -68,3 +68,46 @@ def test_muon_and_adamw_share_the_parameters_between_them() -> None:
     held = [p for o in optimizers for g in o.param_groups for p in g["params"]]
     assert {id(p) for p in held} == {id(p) for p in module.parameters()}
     assert len(held) == len(list(module.parameters()))
+
+
+def test_a_broken_layer_is_named(tmp_path: Path) -> None:
+    task = Regression()
+    broken = task.module[2]
+    assert isinstance(broken, nn.Linear)
+    nn.init.constant_(broken.bias, torch.nan)
+    with pytest.raises(FloatingPointError, match="step 0, first in 2"):
+        fit(task, tmp_path, Plan(steps=10))
+
+
+def test_a_run_that_leaves_its_start_far_behind_is_stopped(tmp_path: Path) -> None:
+    task = Regression()
+    with pytest.raises(FloatingPointError, match=r"diverges: loss is .* step \d+, .* gradient"):
+        plan = Plan(steps=500, warmup=0, clip=1e9, log_every=1, diverged=10.0)
+        train(task, [torch.optim.SGD(task.module.parameters(), lr=1e3)], plan, Run(tmp_path))
+
+
+def test_half_a_cosine_falls_slowly_at_both_ends() -> None:
+    plan = Plan(steps=100, warmup=0, decay=1.0, fall="cosine")
+    factors = [plan.factor(step) for step in range(100)]
+    assert factors == sorted(factors, reverse=True)
+    assert factors[50] == pytest.approx(0.5)
+    assert 1 - factors[5] < 0.01
+    assert factors[95] < 0.01
+
+
+def test_a_time_limit_ends_the_fall_of_the_rate_with_the_run(tmp_path: Path) -> None:
+    plan = Plan(steps=10**9, warmup=0, decay=1.0, log_every=10**6, seconds=0.3)
+    assert plan.factor(5, elapsed=0.15) == pytest.approx(0.5)
+    fit(Regression(), tmp_path, plan)
+    (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert 1 <= json.loads(line)["step"] < 10**6
+    assert (tmp_path / "state.pt").is_file()
+
+
+def test_a_resumed_log_has_each_step_once(tmp_path: Path) -> None:
+    plan = Plan(steps=40, warmup=5, log_every=5, save_seconds=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(fail_at=25), tmp_path, plan)
+    fit(Regression(), tmp_path, plan)
+    lines = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines == list(range(5, 41, 5))

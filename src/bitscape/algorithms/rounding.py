@@ -25,6 +25,23 @@ def neighbours(
     return values[above - 1], values[above]
 
 
+def into_cell(
+    x: Float[Tensor, "*view"], taken: Float[Tensor, "*view"], fmt: Format, lean: float = 0.02
+) -> Float[Tensor, "*view"]:
+    """The points nearest to `x` that round to the values `taken` of `fmt`.
+
+    They keep the share `lean` of the distance to the next value between themselves and the border,
+    so that what brought `taken` about is not undone by the first small step.
+    """
+    values = fmt.values().to(x)
+    place = torch.searchsorted(values, taken.contiguous())
+    gaps = torch.nn.functional.pad(values.diff(), (1, 1), value=torch.inf)
+    below, above = gaps[place], gaps[place + 1]
+    return torch.minimum(
+        torch.maximum(x, taken - (0.5 - lean) * below), taken + (0.5 - lean) * above
+    )
+
+
 def rectified_sigmoid(v: Float[Tensor, "*view"]) -> Float[Tensor, "*view"]:
     """h = clip(1.2 sigmoid(v) - 0.1, 0, 1): the share of the way up (eq. 23)."""
     return ((_HIGH - _LOW) * torch.sigmoid(v) + _LOW).clamp(0, 1)

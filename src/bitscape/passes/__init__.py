@@ -1,11 +1,13 @@
 """Passes: steps from model to model over the fields of the normal form, one idea a file."""
 
-from bitscape.passes.base import Context, Field, Pass, Progress, check_order, run, silent
+from bitscape.passes.base import Context, Field, Pace, Pass, Progress, check_order, run, silent
+from bitscape.passes.distill import Distill, Training
 from bitscape.passes.fold_view import FoldView
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.gain import FaithfulGain, Gain
 from bitscape.passes.learned import Clip, Learned, Learner, UpOrDown
 from bitscape.passes.mixed_precision import MixedPrecision
+from bitscape.passes.objectives import Answer, Imitation, Objective, TrainingLoss
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
 from bitscape.passes.reconstruct import Reconstruct
@@ -20,20 +22,25 @@ __all__ = [
     "BEHIND_NORMS",
     "EVERYWHERE",
     "GRID",
+    "Answer",
     "Clip",
     "Context",
     "Dilate",
+    "Distill",
     "FaithfulGain",
     "Field",
     "FoldView",
     "Gain",
     "Greedy",
+    "Imitation",
     "Index",
     "Learned",
     "Learner",
     "MeanSmooth",
     "MixedPrecision",
     "Nearest",
+    "Objective",
+    "Pace",
     "Pass",
     "Progress",
     "QuantizeActivations",
@@ -46,6 +53,8 @@ __all__ = [
     "SelectCalibration",
     "Smooth",
     "SplitLowRank",
+    "Training",
+    "TrainingLoss",
     "Transform",
     "TransformInputs",
     "UpOrDown",

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from torch import Tensor
+
 from bitscape.calibration import CalibrationSet
+from bitscape.evaluation import Draw
 from bitscape.formats import QuantScheme, SiteScheme
 from bitscape.nn import QuantAttend, Quantized, insert, quantized_sites
 from bitscape.structure import Pipeline, Site
@@ -18,6 +21,14 @@ def silent(text: str, done: int, total: int) -> None:
     """Report progress to nobody."""
 
 
+@dataclass(frozen=True)
+class Pace:
+    """What of a training run concerns the user's time alone: its limit, and how often to save."""
+
+    seconds: float | None = None
+    save_seconds: float = 120.0
+
+
 @dataclass
 class Context:
     """What passes are given besides the pipeline.
@@ -27,6 +38,9 @@ class Context:
     `report` is where they write what they did, as JSON values. With a `workspace` folder, work that
     was finished there before is taken up again; it has to belong to this very job.
     `progress(text, done, total)` is called as the work advances.
+
+    Passes that train read real `images`, or the calibration calls when there are none. Where
+    `unrounded` is a dictionary, each weight that is given codes is kept there as it was before.
     """
 
     scheme: QuantScheme
@@ -35,12 +49,20 @@ class Context:
     progress: Progress = silent
     report: dict[str, Any] = field(default_factory=dict)
     workspace: Path | None = None
+    images: Draw | None = None
+    pace: Pace = Pace()
+    unrounded: dict[str, Tensor] | None = None
 
     def calibrated(self, what: str) -> CalibrationSet:
         """The calibration set; ValueError when `what` needs one and there is none."""
         if self.calibration is None:
             raise ValueError(f"{what} needs calibration data: record some and pass it")
         return self.calibration
+
+    def keep(self, name: str, W: Tensor) -> None:
+        """Remember the weight of the site `name`, in the basis of its codes, if anyone asked."""
+        if self.unrounded is not None:
+            self.unrounded[name] = W
 
     def site_report(self, name: str) -> dict[str, Any]:
         """The entry of the site `name` in the report."""

@@ -168,6 +168,7 @@ class _Work:
         """Give the layer its codes and the report its entry."""
         layer = self.layer(name)
         W = layer.effective_weight().detach().flatten(1).float()
+        self.context.keep(name, W)
         layer.set_codes(rounded.codes, rounded.grid, self.schemes[name])
         W_hat = layer.effective_weight().flatten(1)
         error = float((W - W_hat).square().sum() / W.square().sum().clamp(min=1e-38))

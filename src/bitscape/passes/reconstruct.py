@@ -223,6 +223,7 @@ class _Work:
     def set(self, name: str, rounded: Rounded) -> None:
         """Give the layer its codes and the report its entry."""
         W, layer = self._matrix(name), self.layer(name)
+        self.context.keep(name, W)
         layer.set_codes(rounded.codes, rounded.grid, self.schemes[name])
         W_hat = layer.effective_weight().flatten(1)
         error = float((W - W_hat).square().sum() / W.square().sum().clamp(min=1e-38))

@@ -1,6 +1,8 @@
 """Training: one resumable loop and the optimizers it drives."""
 
-from bitscape.training.loop import Plan, Progress, Run, Task, train
+from bitscape.training.loop import Progress, Run, Task, train
 from bitscape.training.optimizers import adamw, muon
+from bitscape.training.plan import Plan
+from bitscape.training.ranks import Ranks
 
-__all__ = ["Plan", "Progress", "Run", "Task", "adamw", "muon", "train"]
+__all__ = ["Plan", "Progress", "Ranks", "Run", "Task", "adamw", "muon", "train"]

@@ -5,15 +5,20 @@ killed and resumed takes the same steps as one that was not.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+from bitscape.training.faults import broken_gradient, broken_layer, steepest
+from bitscape.training.plan import Plan
+from bitscape.training.ranks import Ranks
 
 
 @runtime_checkable
@@ -31,30 +36,6 @@ class Task(Protocol):
     def losses(self, step: int) -> Mapping[str, Tensor]:
         """Named scalar losses of one step."""
         ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train.
-
-    The rate rises linearly for `warmup` steps, stays, and falls linearly to zero over the last
-    `decay` share of the steps (warm-up, stable, decay). `average` is the decay of the exponential
-    moving average of the weights.
-    """
-
-    steps: int
-    warmup: int = 200
-    decay: float = 0.3
-    clip: float = 1.0
-    average: float = 0.999
-    log_every: int = 100
-    save_seconds: float = 120.0
-
-    def factor(self, step: int) -> float:
-        """The share of the base rate used at `step`."""
-        rising = min(1.0, (step + 1) / max(self.warmup, 1))
-        falling = (self.steps - step) / max(self.decay * self.steps, 1)
-        return min(rising, max(falling, 0.0), 1.0)
 
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -83,32 +64,82 @@ def train(
     run: Run,
     progress: Progress | None = None,
 ) -> nn.Module:
-    """The averaged weights of `task.module` after `plan.steps` steps, resuming from `run`."""
+    """The averaged weights of `task.module` after the steps of `plan`, resuming from `run`.
+
+    Under torchrun every process calls this with the same arguments: they average their gradients,
+    and the first one writes. FloatingPointError, naming step and layer, when a loss or a gradient
+    is no number or the run diverges.
+    """
+    ranks = Ranks.current()
     run.folder.mkdir(parents=True, exist_ok=True)
     averaged = AveragedModel(task.module, multi_avg_fn=_moving_average(plan.average))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_rate"] = group["lr"]
-    start, seconds = _resume(run.state, task.module, averaged, optimizers)
-    clock, saved = time.monotonic() - seconds, time.monotonic()
+    ranks.wait()
+    start, elapsed = _resume(run.state, task.module, averaged, optimizers)
+    began, saved = time.monotonic() - elapsed, time.monotonic()
+    log = Log.continued(run.log, start, writes=ranks.first)
     sums: dict[str, float] = {}
     for step in range(start, plan.steps):
-        losses = _step(task, optimizers, plan, step)
+        losses = _step(task, optimizers, plan, step, elapsed, ranks)
         averaged.update_parameters(task.module)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value
-        if (step + 1) % plan.log_every == 0 or step + 1 == plan.steps:
+        elapsed = time.monotonic() - began
+        if plan.seconds is not None:
+            elapsed = float(ranks.mean(torch.tensor(elapsed, dtype=torch.float64)))
+        over = plan.over(step + 1, elapsed)
+        if (step + 1) % plan.log_every == 0 or over:
             means = {name: value / ((step % plan.log_every) + 1) for name, value in sums.items()}
-            elapsed = time.monotonic() - clock
-            _log(run.log, {"step": step + 1, "seconds": round(elapsed, 1), **means})
+            log.add({"step": step + 1, "seconds": round(elapsed, 1), **means})
             if progress is not None:
                 progress(step + 1, plan.steps, means)
+            log.check(plan, step, task.module)
             sums = {}
-            if time.monotonic() - saved > plan.save_seconds or step + 1 == plan.steps:
+            if ranks.first and (time.monotonic() - saved > plan.save_seconds or over):
                 _save(run.state, step + 1, elapsed, task.module, averaged, optimizers)
                 saved = time.monotonic()
+        if over:
+            break
     result: nn.Module = averaged.module
     return result
+
+
+@dataclass
+class Log:
+    """The log of a run: one JSON line every few steps, and what the first of them said."""
+
+    path: Path
+    first: dict[str, float] | None
+    writes: bool
+    last: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def continued(cls, path: Path, start: int, *, writes: bool) -> "Log":
+        """The log up to the step `start`: what a killed run wrote after its state is dropped."""
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= start]
+        if writes and len(kept) < len(lines):
+            path.write_text("".join(f"{line}\n" for line in kept))
+        return cls(path, json.loads(kept[0]) if kept else None, writes)
+
+    def add(self, record: dict[str, float]) -> None:
+        """Append one line."""
+        self.first, self.last = self.first or record, record
+        if self.writes:
+            with self.path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+
+    def check(self, plan: Plan, step: int, module: nn.Module) -> None:
+        """Raise FloatingPointError when the watched loss has left its start far behind."""
+        assert self.first is not None
+        before, now = (abs(record.get(plan.watched, 0.0)) for record in (self.first, self.last))
+        if now > plan.diverged * max(before, plan.floor):
+            raise FloatingPointError(
+                f"the run diverges: {plan.watched} is {now:.3g} at step {step}, {before:.3g} at "
+                f"the start; the largest gradient is that of {steepest(module)}"
+            )
 
 
 def _moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
@@ -127,22 +158,33 @@ def _moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], 
 
 
 def _step(
-    task: Task, optimizers: Sequence[torch.optim.Optimizer], plan: Plan, step: int
+    task: Task,
+    optimizers: Sequence[torch.optim.Optimizer],
+    plan: Plan,
+    step: int,
+    elapsed: float,
+    ranks: Ranks,
 ) -> dict[str, float]:
     """Take one step and return the losses it saw; FloatingPointError when they are not finite."""
-    factor = plan.factor(step)
+    factor = plan.factor(step, elapsed)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
         for group in optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
     losses = task.losses(step)
     losses["loss"].backward()
-    if not torch.isfinite(losses["loss"]):
-        raise FloatingPointError(f"the loss is {losses['loss'].item()} at step {step}")
-    nn.utils.clip_grad_norm_(task.module.parameters(), plan.clip)
+    seen = {name: float(ranks.mean(value)) for name, value in losses.items()}
+    if not math.isfinite(seen["loss"]):
+        layer = broken_layer(task.module, lambda: task.losses(step))
+        raise FloatingPointError(f"the loss is {seen['loss']} at step {step}, first in {layer}")
+    ranks.average_gradients(task.module.parameters())
+    norm = nn.utils.clip_grad_norm_(task.module.parameters(), plan.clip)
+    if not bool(norm.isfinite()):
+        name = broken_gradient(task.module)
+        raise FloatingPointError(f"the gradient is {float(norm)} at step {step}, first in {name}")
     for optimizer in optimizers:
         optimizer.step()
-    return {name: value.item() for name, value in losses.items()}
+    return seen
 
 
 def _resume(
@@ -180,8 +222,3 @@ def _save(
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
-
-
-def _log(path: Path, record: Mapping[str, float]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")

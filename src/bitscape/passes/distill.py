@@ -1,0 +1,276 @@
+"""Distillation: other passes quantize the network, then it is trained to be like what it was.
+
+"Dissecting Bit-Level Scaling Laws in Quantizing Vision Generative Models", arXiv:2501.06218.
+"""
+
+import copy
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bitscape.formats import QuantScheme
+from bitscape.passes.answers import answer
+from bitscape.passes.base import Context, Field, Pass, check_order, run
+from bitscape.passes.lessons import ImageLessons, Lessons, RecordedLessons
+from bitscape.passes.objectives import Imitation, Objective
+from bitscape.passes.recompute import recomputing
+from bitscape.passes.student import StudentLayer, enrolled, static_quantizers
+from bitscape.structure import Pipeline
+from bitscape.training import Plan, Ranks, Run, train
+
+EVERY_FIELD: frozenset[Field] = frozenset(
+    {"scale", "shift", "rotation", "lowrank", "delta", "codes", "activation"}
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a student is trained: AdamW, warm-up, then half a cosine down to zero.
+
+    Rates: `rate` of latent weights; `scales` of the logarithms of weight scales; `rest` of all
+    other parameters (biases, norms, embeddings), 0 to leave them as they are; `ranges` of static
+    activation ranges, relative to their size. `average` is the decay of the averaged weights that
+    are the result. `recompute` keeps the inputs of blocks only and computes the rest twice.
+    """
+
+    steps: int = 400
+    batch: int = 32
+    rate: float = 1e-3
+    scales: float = 1e-3
+    rest: float = 1e-3
+    ranges: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: float = 0.05
+    clip: float = 1.0
+    average: float = 0.99
+    diverged: float = 10.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise ValueError(
+                f"training takes at least one step and one image, got {self.steps} and {self.batch}"
+            )
+        rates = (self.rate, self.scales, self.rest, self.ranges, self.weight_decay)
+        if min(rates) < 0 or self.rate == 0:
+            raise ValueError(f"rates cannot be negative, and that of weights not 0, got {rates}")
+        if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
+            raise ValueError(
+                f"warm-up and average are shares below 1, got {self.warmup} and {self.average}"
+            )
+
+    def plan(self, context: Context, watched: str) -> Plan:
+        """The plan of the loop."""
+        return Plan(
+            steps=self.steps,
+            warmup=max(1, round(self.warmup * self.steps)),
+            decay=1.0,
+            clip=self.clip,
+            average=self.average,
+            log_every=min(50, max(1, self.steps // 100)),
+            save_seconds=context.pace.save_seconds,
+            fall="cosine",
+            seconds=context.pace.seconds,
+            watched=watched,
+            diverged=self.diverged,
+        )
+
+
+@dataclass(frozen=True)
+class Distill:
+    """Quantize by the passes `start`, then train all of it towards `objective`.
+
+    The teacher is the network as it was before. Weights are rounded in the loop with
+    straight-through gradients, their scales learnt, activation quantizers in place. What is trained
+    reads real images where the context has some, else the calibration calls, which the teacher
+    sampled itself. A run that was killed goes on from its last state in the workspace, to the same
+    bits; ValueError with step and layer for one that diverges.
+    """
+
+    before: ClassVar[frozenset[Field]] = EVERY_FIELD
+    writes: ClassVar[frozenset[Field]] = EVERY_FIELD
+
+    start: tuple[Pass, ...]
+    objective: Objective = Imitation()
+    training: Training = Training()
+
+    def __post_init__(self) -> None:
+        check_order(self.start)
+
+    def needs_calibration(self, scheme: QuantScheme) -> bool:
+        """Whether the start reads calls, or the training could read nothing else."""
+        return not self.objective.reads_target or any(
+            step.needs_calibration(scheme) for step in self.start
+        )
+
+    def __call__(self, pipeline: Pipeline, context: Context) -> None:
+        """Quantize and train, in place."""
+        if self.objective.reads_target and context.images is None:
+            raise ValueError(
+                "this loss is that of the data, which the model's own samples are not: "
+                "give images (--data shapes, or a folder)"
+            )
+        teacher = full_precision_twin(pipeline) if self.objective.reads_teacher else None
+        unrounded: dict[str, Tensor] = {}
+        run(self.start, pipeline, replace(context, unrounded=unrounded))
+        lessons = self._lessons(pipeline, context)
+        ranks, network = Ranks.current(), pipeline.network
+        kept = {name: p.requires_grad for name, p in network.named_parameters()}
+        with enrolled(network, unrounded) as students:
+            ranks.broadcast(network)
+            groups = trained_groups(network, students, self.training)
+            narrow = _narrow_parameters(network)
+            task = Lecture(self, pipeline, teacher, lessons)
+            learned = self._trained(task, groups, context)
+            with torch.no_grad():
+                for name, parameter in network.named_parameters():
+                    value = learned[name]
+                    # What stays a float goes on being stored in 16 bits.
+                    value = value.bfloat16() if name in narrow else value
+                    parameter.copy_(value)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(kept.get(name, False))
+            parameter.grad = None
+
+    def _lessons(self, pipeline: Pipeline, context: Context) -> Lessons:
+        batch, seed, ranks = self.training.batch, context.seed, Ranks.current()
+        if context.images is not None:
+            return ImageLessons(context.images, pipeline, batch, seed, ranks)
+        calls = context.calibrated("distillation without images")
+        return RecordedLessons(calls, batch, seed, ranks, pipeline.device)
+
+    def _trained(
+        self, task: "Lecture", groups: list[dict[str, Any]], context: Context
+    ) -> Mapping[str, Tensor]:
+        """The averaged parameters by name after training, and the log in the report."""
+        plan = self.training.plan(context, self.objective.watched)
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
+
+        def progress(step: int, steps: int, means: Mapping[str, float]) -> None:
+            del means
+            context.progress("distilling", step, steps)
+
+        with _folder(context) as folder, task.prepared():
+            files = Run(folder)
+            try:
+                result = train(task, [optimizer], plan, files, progress)
+            except FloatingPointError as error:
+                raise ValueError(
+                    f"distillation stopped: {error}; choose a lower learning rate or another loss"
+                ) from error
+            lines = files.log.read_text().splitlines() if files.log.exists() else []
+        records = [json.loads(line) for line in lines]
+        # Seconds differ from run to run, and the report says what the result is made of.
+        told = [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+        context.report["training"] = {"objective": str(self.objective), "log": told}
+        return dict(result.named_parameters())
+
+
+@dataclass
+class Lecture:
+    """The task of the training loop: a student that answers lessons beside its teacher."""
+
+    distill: Distill
+    pipeline: Pipeline
+    teacher: Pipeline | None
+    lessons: Lessons
+
+    @property
+    def module(self) -> nn.Module:
+        """The student's network."""
+        return self.pipeline.network
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """The objective's losses, their means over the lessons of a step."""
+        objective = self.distill.objective
+        source = self.teacher or self.pipeline
+        names = objective.inside(source)
+        found: list[Mapping[str, Tensor]] = []
+        for lesson in self.lessons(step):
+            with self._autocast():
+                theirs = None
+                if self.teacher is not None:
+                    with torch.no_grad():
+                        theirs = answer(self.teacher, lesson, names)
+                ours = answer(self.pipeline, lesson, names)
+            found.append(objective(source, lesson, ours, theirs))
+        return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Blocks computed twice while the context lasts, if that was asked for."""
+        if not self.distill.training.recompute:
+            yield
+            return
+        names = [block.name for block in self.pipeline.adapter.blocks(self.module)]
+        with recomputing(self.module, names, self.pipeline.clocks):
+            yield
+
+    def _autocast(self) -> Any:
+        if self.distill.training.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.pipeline.device.type, torch.bfloat16)
+
+
+def full_precision_twin(pipeline: Pipeline) -> Pipeline:
+    """A copy of the network with clocks of its own; adapter and tokenizer are shared."""
+    shared = {id(part): part for part in (pipeline.tokenizer, pipeline.adapter)}
+    twin = copy.deepcopy(pipeline, shared)
+    twin.network.requires_grad_(False)
+    return twin
+
+
+def trained_groups(
+    network: nn.Module, students: Mapping[str, StudentLayer], training: Training
+) -> list[dict[str, Any]]:
+    """The groups of AdamW, each with its rate; what is in none takes no gradient."""
+    latents = [student.latent for student in students.values()]
+    factors = [student.log_factor for student in students.values()]
+    tables = [q.table_scale for q in static_quantizers(network).values()]
+    own = {id(p) for p in (*latents, *factors, *tables)}
+    rest = [p for p in network.parameters() if id(p) not in own]
+    groups: list[dict[str, Any]] = [
+        {"params": latents, "lr": training.rate, "weight_decay": training.weight_decay},
+        {"params": factors, "lr": training.scales, "weight_decay": 0.0},
+        {"params": rest, "lr": training.rest, "weight_decay": 0.0},
+        *(
+            # A step of Adam is as large as its rate: ranges differ by orders of magnitude.
+            {"params": [t], "lr": training.ranges * float(t.detach().mean()), "weight_decay": 0.0}
+            for t in tables
+            if t is not None
+        ),
+    ]
+    used = [group for group in groups if group["params"] and group["lr"]]
+    network.requires_grad_(False)
+    for group in used:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    return used
+
+
+def _narrow_parameters(network: nn.Module) -> set[str]:
+    """The names of the float parameters outside of codes that bfloat16 holds exactly."""
+    return {
+        name
+        for name, p in network.named_parameters()
+        if not name.endswith((".latent", ".log_factor", ".table_scale"))
+        and torch.equal(p.bfloat16().to(p.dtype), p)
+    }
+
+
+@contextmanager
+def _folder(context: Context) -> Iterator[Path]:
+    """Where the run keeps its state: the workspace, or for the time being a folder of its own."""
+    if context.workspace is not None:
+        yield context.workspace / "training"
+        return
+    with tempfile.TemporaryDirectory(prefix="bitscape-") as folder:
+        yield Path(folder)

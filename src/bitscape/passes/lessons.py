@@ -1,0 +1,106 @@
+"""What a student learns from: calls that the teacher's own sampling recorded, or real images.
+
+Both give the lessons of a step from its number alone, so that a run can be taken up anywhere, and
+each of several processes its share of the same batch.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from bitscape.calibration import CalibrationSet
+from bitscape.evaluation import Draw
+from bitscape.structure import Call, Lesson, Pipeline, Randomness, ReadsPrompts
+from bitscape.training import Ranks
+
+# Labels are dropped by draws that the lesson's own noise does not share.
+_DROPPED = 2**41
+
+
+@runtime_checkable
+class Lessons(Protocol):
+    """Lessons of equal weight for each step."""
+
+    def __call__(self, step: int) -> Sequence[Lesson]:
+        """This process's lessons of a step; all processes have as many."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordedLessons:
+    """Calls from trajectories of the teacher, in random order, epoch after epoch.
+
+    For autoregressive families a call is a whole sequence, teacher-forced under its own mask; for
+    diffusion one step of a trajectory. A step reads as many as make up `batch` images.
+    """
+
+    calls: CalibrationSet
+    batch: int
+    seed: int
+    ranks: Ranks
+    device: torch.device
+
+    def __call__(self, step: int) -> Sequence[Lesson]:
+        """Independent calls; they have no target."""
+        per_step = max(1, self.batch // int(self.calls.provenance.get("batch", 1)))
+        # All processes together read what one would, and at least a call each.
+        per_step = self.ranks.count * math.ceil(per_step / self.ranks.count)
+        wanted = range(step * per_step, (step + 1) * per_step)
+        calls = [self.calls.calls[self._place(number)] for number in self.ranks.share(wanted)]
+        nothing = torch.empty(0, device=self.device)
+        return [Lesson.of_call(moved(call, self.device), nothing) for call in calls]
+
+    def _place(self, number: int) -> int:
+        epoch, place = divmod(number, len(self.calls.calls))
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
+        return int(torch.randperm(len(self.calls.calls), generator=generator)[place])
+
+
+@dataclass(frozen=True)
+class ImageLessons:
+    """Images drawn one after another, teacher-forced or noised as the family trains.
+
+    Labels are dropped as often as the family's training drops them, so that guidance still has its
+    unconditional half. ValueError for models that read prompts: images have none.
+    """
+
+    draw: Draw
+    pipeline: Pipeline
+    batch: int
+    seed: int
+    ranks: Ranks
+
+    def __post_init__(self) -> None:
+        if isinstance(self.pipeline.tokenizer, ReadsPrompts):
+            raise ValueError(
+                f"{self.pipeline.name} draws prompts, which images do not come with: "
+                "let it learn from its own samples"
+            )
+
+    def __call__(self, step: int) -> Sequence[Lesson]:
+        """One lesson of this process's images."""
+        numbers = range(step * self.batch, (step + 1) * self.batch)
+        part = range(*self._ends(self.ranks.share(numbers)))
+        images, labels = self.draw(part)
+        adapter, device = self.pipeline.adapter, self.pipeline.device
+        dropped = Randomness(self.seed + _DROPPED, part).integers(1 << 20)
+        share = float(adapter.config.label_dropout) if adapter.num_classes > 1 else 0.0
+        labels = torch.where(dropped < share * (1 << 20), adapter.num_classes, labels)
+        randomness = Randomness(self.seed, part, device)
+        lesson = adapter.lesson(
+            self.pipeline.tokenizer, images.to(device), labels.to(device), randomness
+        )
+        return [lesson]
+
+    def _ends(self, numbers: Sequence[int]) -> tuple[int, int]:
+        return numbers[0], numbers[-1] + 1
+
+
+def moved(call: Call, device: torch.device) -> Call:
+    """`call` with its tensors on `device`."""
+    args = tuple(a.to(device) if isinstance(a, Tensor) else a for a in call.args)
+    return Call(call.net, call.step.to(device), args)

@@ -1,0 +1,148 @@
+"""The student of a distillation: layers whose rounding is learnt, in the places of coded ones.
+
+    W^ = s (round(W / s + z) - z),  s = s_0 exp(f)
+
+W (the latent weight) and f are trained through the straight-through gradient of learned step size
+quantization (Esser et al., "Learned Step Size Quantization", arXiv:1902.08153, eq. 3 and sec. 2.2:
+gradients of a scale are multiplied by 1 / sqrt(n q_max), n the weights that share it).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bitscape.algorithms.rounding import into_cell
+from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear, quantized_sites
+from bitscape.quantizers import (
+    Centroids,
+    Grid,
+    from_groups,
+    lsq_quantize,
+    quantize_weight,
+    round_scale,
+    to_groups,
+)
+
+
+class StudentLayer(nn.Module):
+    """A coded layer with its weight afloat again; it starts as exactly what it stands for.
+
+    The latent weight starts at the point nearest to the weight before rounding that rounds to the
+    layer's codes, or at the codes' own values when that is not known.
+    """
+
+    # Paper: the scale itself is trained. Here: the logarithm of its ratio to the start, because one
+    # rate for Adam then fits all rows, and no step can turn its sign.
+    log_factor: nn.Parameter
+    start_scale: Tensor
+    zero: Tensor | None
+
+    def __init__(
+        self, layer: QuantLinear | QuantConv2d, unrounded: Float[Tensor, "out in"] | None
+    ) -> None:
+        super().__init__()
+        coded = layer.coded
+        assert coded is not None
+        if isinstance(coded.grid, Centroids):
+            raise ValueError(
+                f"{layer.site.name} is written in codebooks, which cannot be distilled: "
+                "choose integers, floats or ternary"
+            )
+        self.layer, self.scheme = layer, coded.scheme
+        self.shape = tuple(coded.codes.shape)
+        self.register_buffer("start_scale", coded.grid.scale.clone())
+        self.register_buffer("zero", coded.grid.zero)
+        taken = self.scheme.format.decode(to_groups(coded.codes, self.scheme.granularity))
+        zero = 0 if self.zero is None else self.zero
+        placed = taken
+        if unrounded is not None:
+            placed = to_groups(unrounded, self.scheme.granularity) / self.start_scale + zero
+            placed = into_cell(placed, taken, self.scheme.format)
+        self.latent = nn.Parameter(from_groups((placed - zero) * self.start_scale, self.shape))
+        self.log_factor = nn.Parameter(torch.zeros_like(self.start_scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer would compute if it were rounded now."""
+        weight = self.weight()
+        if isinstance(self.layer, QuantConv2d):
+            return self.layer.multiply(x, weight.view(self.layer.weight_shape))
+        return self.layer.multiply(x, weight)
+
+    def weight(self) -> Float[Tensor, "out in"]:
+        """The latent weight rounded, differentiable."""
+        exact = self.start_scale * self.log_factor.exp()
+        # What is stored of a scale has no gradient of its own.
+        stored = round_scale(Grid(exact.detach(), self.zero), self.scheme).scale
+        scale = exact + (stored - exact).detach()
+        shared = self.latent.numel() / scale.numel()
+        grouped = lsq_quantize(
+            to_groups(self.latent, self.scheme.granularity),
+            scale,
+            self.zero,
+            self.scheme.format,
+            (shared * self.scheme.format.largest) ** -0.5,
+        )
+        return from_groups(grouped, self.shape)
+
+    @torch.no_grad()
+    def settle(self) -> QuantLinear | QuantConv2d:
+        """The layer with what was learnt as its codes."""
+        exact = self.start_scale * self.log_factor.exp()
+        grid = round_scale(Grid(exact, self.zero), self.scheme)
+        self.layer.set_codes(quantize_weight(self.latent, grid, self.scheme), grid, self.scheme)
+        return self.layer
+
+
+@contextmanager
+def enrolled(
+    network: nn.Module, unrounded: Mapping[str, Tensor]
+) -> Iterator[dict[str, StudentLayer]]:
+    """Put students in the places of all coded layers, and settle them when the context ends.
+
+    Static activation ranges are parameters meanwhile. After an error the layers are as before.
+    """
+    coded = {
+        name: layer
+        for name, layer in quantized_sites(network).items()
+        if not isinstance(layer, QuantAttend) and layer.coded is not None
+    }
+    tables = static_quantizers(network)
+    students = {name: StudentLayer(layer, unrounded.get(name)) for name, layer in coded.items()}
+    try:
+        for name, student in students.items():
+            network.set_submodule(name, student)
+        for quantizer in tables.values():
+            _table_to(quantizer, trained=True)
+        yield students
+        for student in students.values():
+            student.settle()
+    finally:
+        for quantizer in tables.values():
+            _table_to(quantizer, trained=False)
+        for name, layer in coded.items():
+            network.set_submodule(name, layer)
+
+
+def static_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
+    """The activation quantizers with ranges of their own, by name."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, ActivationQuantizer) and module.table_scale is not None
+    }
+
+
+def _table_to(quantizer: ActivationQuantizer, *, trained: bool) -> None:
+    """Make the table of static ranges a parameter, or a buffer again."""
+    scale = quantizer.table_scale
+    assert scale is not None
+    del quantizer.table_scale
+    if trained:
+        quantizer.register_parameter("table_scale", nn.Parameter(scale))
+    else:
+        # Half a step of Adam may overshoot zero, below which there is no range.
+        smallest = torch.finfo(scale.dtype).tiny
+        quantizer.register_buffer("table_scale", scale.detach().clamp(min=smallest))

@@ -1,0 +1,80 @@
+"""Data parallelism: several processes take the same steps on shares of the same batch.
+
+Gradients are averaged over the processes that torchrun (or accelerate) started, so that a step of n
+processes is the step of one on the whole batch. Networks are called through trajectories, several
+times a step, which is why gradients are averaged here and not by a wrapper around one `forward`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those of the run: number `rank` of `count`."""
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def current(cls) -> "Ranks":
+        """The process group that was set up, or a process on its own."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return cls()
+        return cls(distributed.get_rank(), distributed.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes what all share."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part of a batch; ValueError when it does not divide evenly."""
+        if len(items) % self.count:
+            raise ValueError(
+                f"a batch of {len(items)} does not divide among {self.count} processes: "
+                "choose a multiple"
+            )
+        size = len(items) // self.count
+        return items[self.rank * size : (self.rank + 1) * size]
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of `value` over the processes."""
+        value = value.detach()
+        if self.count == 1:
+            return value
+        total = value.clone()
+        distributed.all_reduce(total)
+        return total / self.count
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every process the mean gradients; one that no process has stays absent."""
+        if self.count == 1:
+            return
+        trained = [p for p in parameters if p.requires_grad]
+        present = torch.tensor([float(p.grad is not None) for p in trained])
+        present = self.mean(present.to(trained[0].device))
+        used = [p for p, share in zip(trained, present.tolist(), strict=True) if share]
+        flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in used]
+        mean = self.mean(torch.cat([gradient.flatten() for gradient in flat]))
+        for p, part in zip(used, mean.split([p.numel() for p in used]), strict=True):
+            p.grad = part.view_as(p)
+
+    @torch.no_grad()
+    def broadcast(self, module: nn.Module) -> None:
+        """Give every process the parameters and buffers of the first."""
+        if self.count == 1:
+            return
+        for tensor in (*module.parameters(), *module.buffers()):
+            distributed.broadcast(tensor.data, 0)
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.count > 1:
+            distributed.barrier()

@@ -1,0 +1,214 @@
+"""Distillation: an exact start, the same bits after a kill, objectives of one's own."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitscape.calibration import CalibrationSet, record
+from bitscape.formats import parse_scheme
+from bitscape.models import FAMILIES
+from bitscape.nn import QuantConv2d, QuantLinear, quantized_sites
+from bitscape.passes import (
+    Answer,
+    Context,
+    Distill,
+    Greedy,
+    Imitation,
+    Nearest,
+    Pass,
+    QuantizeActivations,
+    QuantizeWeights,
+    Training,
+    TrainingLoss,
+    run,
+)
+from bitscape.passes.objectives import relative_error
+from bitscape.passes.student import enrolled
+from bitscape.structure import Lesson, Pipeline
+
+RTN: tuple[Pass, ...] = (QuantizeWeights(Nearest("mse")), QuantizeActivations())
+SHORT = Training(steps=3, batch=4, rate=1e-3)
+
+
+def vivid(family: str) -> Pipeline:
+    """A tiny pipeline whose weights are large enough for its outputs to differ."""
+    pipeline = FAMILIES[family].tiny()
+    torch.manual_seed(3)
+    for parameter in pipeline.network.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=1.5 * parameter[0].numel() ** -0.5)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Pipeline:
+    """A VAR in full precision."""
+    return vivid("var")
+
+
+@pytest.fixture(scope="module")
+def data(teacher: Pipeline) -> CalibrationSet:
+    """What it sampled."""
+    return record(teacher, range(8), seed=5, batch=4)
+
+
+def distilled(teacher: Pipeline, step: Distill, context: Context) -> Pipeline:
+    student = copy.deepcopy(teacher)
+    run([step], student, context)
+    return student
+
+
+def images(part: range) -> tuple[Tensor, Tensor]:
+    """Noise in [-1, 1] with labels, the same for the same indices."""
+    rows = [torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(i)) for i in part]
+    return 2 * torch.stack(rows) - 1, torch.tensor([i % 10 for i in part])
+
+
+def state(pipeline: Pipeline) -> dict[str, Tensor]:
+    return pipeline.network.state_dict()
+
+
+def assert_same(a: Pipeline, b: Pipeline) -> None:
+    ours, theirs = state(a), state(b)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize(
+    "scheme", ["W3A16", "W4A16@g8,asym", "WternaryA8", "We2m1A16", "W2A16", "W8A8,static"]
+)
+@pytest.mark.parametrize("rounder", [Nearest("mse"), Greedy()], ids=["rtn", "gptq"])
+def test_a_student_starts_and_ends_untrained_as_what_it_stands_for(
+    scheme: str, rounder: Nearest | Greedy, teacher: Pipeline, data: CalibrationSet
+) -> None:
+    student, unrounded = copy.deepcopy(teacher), {}
+    start = [QuantizeWeights(rounder), QuantizeActivations()]
+    run(start, student, Context(parse_scheme(scheme), data, unrounded=unrounded))
+    before = {name: tensor.clone() for name, tensor in state(student).items()}
+    sites = quantized_sites(student.network)
+    with enrolled(student.network, unrounded) as students:
+        assert students.keys() == sites.keys() == unrounded.keys()
+        for name, layer in students.items():
+            site = sites[name]
+            assert isinstance(site, QuantLinear | QuantConv2d)
+            assert torch.equal(layer.weight(), site.effective_weight().flatten(1))
+    after = state(student)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], before[name]) for name in after)
+
+
+def test_training_brings_the_student_nearer_to_its_teacher(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    context = Context(parse_scheme("W2A16"), data)
+    training = Training(steps=12, batch=8, rate=8e-3, average=0.8)
+    student = distilled(teacher, Distill(RTN, Imitation(), training), context)
+    log = context.report["training"]["log"]
+    assert log[-1]["distance"] < 0.8 * log[0]["distance"]
+    layers = quantized_sites(student.network).values()
+    assert all(isinstance(layer, QuantLinear) and layer.coded is not None for layer in layers)
+    assert not any(p.requires_grad for p in student.network.parameters() if p.grad is not None)
+
+
+def test_a_killed_run_ends_in_the_same_bits(
+    teacher: Pipeline, data: CalibrationSet, tmp_path: Path
+) -> None:
+    step = Distill(RTN, Imitation(), Training(steps=6, batch=4))
+    scheme = parse_scheme("W3A8,static")
+    whole = Context(scheme, data)
+    undisturbed = distilled(teacher, step, whole)
+
+    def killed(text: str, done: int, total: int) -> None:
+        if text == "distilling" and done == 4:
+            raise KeyboardInterrupt
+
+    def context(**words: Callable[[str, int, int], None]) -> Context:
+        often = Context(scheme, data, workspace=tmp_path, **words)
+        often.pace = type(often.pace)(save_seconds=-1)
+        return often
+
+    with pytest.raises(KeyboardInterrupt):
+        distilled(teacher, step, context(progress=killed))
+    assert (tmp_path / "training" / "state.pt").is_file()
+    resumed = context()
+    assert_same(distilled(teacher, step, resumed), undisturbed)
+    assert resumed.report["training"] == whole.report["training"]
+
+
+@dataclass(frozen=True)
+class Relations:
+    """An objective of one's own: the outputs of the feed-forward layers inside."""
+
+    reads_teacher: bool = True
+    reads_target: bool = False
+    watched: str = "loss"
+
+    def inside(self, pipeline: Pipeline) -> Sequence[str]:
+        return ["blocks.0.mlp.fc2", "blocks.1"]
+
+    def __call__(
+        self, pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer | None
+    ) -> Mapping[str, Tensor]:
+        assert teacher is not None
+        assert not any(t.requires_grad for found in teacher.inside.values() for t in found)
+        errors = [
+            relative_error(student.inside[name][0], teacher.inside[name][0])
+            for name in self.inside(pipeline)
+        ]
+        return {"loss": torch.stack(errors).sum(), "first": errors[0].detach()}
+
+
+def test_an_objective_sees_the_modules_that_it_names(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    context = Context(parse_scheme("W3A16"), data)
+    distilled(teacher, Distill(RTN, Relations(), SHORT), context)
+    first = context.report["training"]["log"][0]
+    assert 0 < first["first"] < first["loss"]
+
+
+def test_blocks_computed_twice_give_the_same_student(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    plain, twice = (
+        distilled(
+            teacher,
+            Distill(RTN, Imitation(), Training(steps=2, batch=4, recompute=recompute)),
+            Context(parse_scheme("W3A8,static"), data),
+        )
+        for recompute in (False, True)
+    )
+    assert_same(plain, twice)
+
+
+@pytest.mark.parametrize("family", ["var", "dit", "mar"])
+def test_data_teach_with_and_without_a_teacher(family: str) -> None:
+    pipeline = vivid(family)
+    for objective in (TrainingLoss(), Imitation(blocks=0.0)):
+        context = Context(parse_scheme("W3A16"), images=images)
+        distilled(pipeline, Distill(RTN, objective, SHORT), context)
+        assert len(context.report["training"]["log"]) == SHORT.steps
+
+
+def test_a_run_that_diverges_stops_with_step_and_layer(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    step = Distill(RTN, Imitation(), Training(steps=20, batch=4, rate=0.5, warmup=0.0))
+    with pytest.raises(ValueError, match=r"diverges: distance .* at step \d+, .* that of \w+"):
+        distilled(teacher, step, Context(parse_scheme("W3A16"), data))
+
+
+def test_what_cannot_be_learnt_is_refused(teacher: Pipeline, data: CalibrationSet) -> None:
+    with pytest.raises(ValueError, match="give images"):
+        distilled(
+            teacher, Distill(RTN, TrainingLoss(), SHORT), Context(parse_scheme("W3A16"), data)
+        )
+    with pytest.raises(ValueError, match="one of topkld"):
+        Imitation("top")
+    with pytest.raises(ValueError, match="at least one step"):
+        Training(steps=0)
