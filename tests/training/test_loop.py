@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bitscape.training import Plan, Run, adamw, muon, train
 
@@ -111,3 +112,18 @@ def test_a_resumed_log_has_each_step_once(tmp_path: Path) -> None:
     fit(Regression(), tmp_path, plan)
     lines = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines == list(range(5, 41, 5))
+
+
+def test_muon_trains_a_kernel_as_its_matrix() -> None:
+    x = torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    conv, linear = nn.Conv2d(3, 6, 2, bias=False), nn.Linear(12, 6, bias=False)
+    linear.load_state_dict({"weight": conv.weight.detach().flatten(1)})
+    windows = functional.unfold(x, 2).transpose(1, 2)
+    for module, given in ((conv, x), (linear, windows)):
+        [optimizer, _] = muon(module, [module.weight], 1e-2)
+        for _ in range(3):
+            optimizer.zero_grad()
+            module(given).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(conv.weight.flatten(1), linear.weight, rtol=1e-4, atol=1e-5)

@@ -1,10 +1,14 @@
 """The catalogue: families matched in parameters, none above its bound."""
 
+import sys
+
 import pytest
+from torch import nn
 
 from bitscape.models import FAMILIES
 from bitscape.zoo import ENTRIES
 from bitscape.zoo.catalogue import LINES, MAR_HEADS
+from bitscape.zoo.checkpoints import assemble_entry
 
 
 def parameters(name: str) -> int:
@@ -33,3 +37,9 @@ def test_twins_share_the_weights_of_their_model() -> None:
     assert ENTRIES["var-l-outlier"].weights == "var-l"
     assert ENTRIES["llamagen-m-outlier"].weights == "llamagen-m"
     assert ENTRIES["var-s-seed1"].weights == "var-s-seed1"
+
+
+def test_a_unet_without_diffusers_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(ValueError, match=r"pip install bitscape\[diffusers\]"):
+        assemble_entry(ENTRIES["unet-s"], nn.Identity())

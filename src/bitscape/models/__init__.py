@@ -9,6 +9,8 @@ from bitscape.models.mar import MARAdapter
 from bitscape.models.mar_network import MAR, MARConfig
 from bitscape.models.maskgit import MaskGITTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
+from bitscape.models.unet import UNetAdapter
+from bitscape.models.unet_network import UNetConfig
 from bitscape.models.var import VAR, VARAdapter, VARConfig
 from bitscape.models.vq import VQConfig, VQTokenizer
 
@@ -30,6 +32,8 @@ __all__ = [
     "MaskGITTokenizer",
     "MultiScaleConfig",
     "MultiScaleTokenizer",
+    "UNetAdapter",
+    "UNetConfig",
     "VARAdapter",
     "VARConfig",
     "VQConfig",

@@ -23,12 +23,22 @@ def muon(
 
     Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; update scaled to
     AdamW's root mean square as in Liu et al., arXiv 2502.16982, so that one rate serves both.
+    Kernels of convolutions are trained as the matrices (out, in kh kw) that they are.
     """
     chosen = {id(p) for p in matrices}
     rest = nn.ParameterList(
         p for p in module.parameters() if p.requires_grad and id(p) not in chosen
     )
+    # torch's Muon takes matrices alone: a kernel enters as a view of its memory.
+    views = [p if p.ndim == 2 else nn.Parameter(p.detach().flatten(1)) for p in matrices]
     orthogonal = torch.optim.Muon(
-        matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+        views, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
     )
+
+    def hand_over(*_: object) -> None:
+        for view, p in zip(views, matrices, strict=True):
+            if view is not p and p.grad is not None:
+                view.grad, p.grad = p.grad.flatten(1), None
+
+    orthogonal.register_step_pre_hook(hand_over)
     return [orthogonal, *adamw(rest, rate, decay)]

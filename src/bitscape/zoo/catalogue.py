@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from bitscape.models import DiTConfig, LlamaGenConfig, MARConfig, VARConfig
+from bitscape.models import DiTConfig, LlamaGenConfig, MARConfig, UNetConfig, VARConfig
 from bitscape.zoo import raster
 from bitscape.zoo.autoencoder import CONFIG, PATCH_NUMS, VOCABULARY
 from bitscape.zoo.shapes import CLASSES
@@ -23,7 +23,14 @@ Encoder and decoder have half the depth of VAR each, rounded up; with the head t
 VAR's.
 """
 
-Config = VARConfig | DiTConfig | LlamaGenConfig | MARConfig
+UNET_CHANNELS: Mapping[str, tuple[tuple[int, int], int]] = {"s": ((32, 16), 2), "m": ((32, 36), 3)}
+"""Size of U-Net to (channels at 8 x 8 and 4 x 4, heads), parameters as near VAR's and DiT's.
+
+Not fewer than 32 channels at 8 x 8: at the noisiest timesteps the answer is the input itself, and
+SiLU before the last convolution lets a number through on two channels, silu(x) - silu(-x) = x.
+"""
+
+Config = VARConfig | DiTConfig | LlamaGenConfig | MARConfig | UNetConfig
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,21 @@ def _mar(size: str) -> Config:
     )
 
 
+def _unet(size: str) -> Config:
+    channels, heads = UNET_CHANNELS[size]
+    return UNetConfig(
+        sample_size=PATCH_NUMS[-1],
+        channels=CONFIG.latent_channels,
+        block_out_channels=channels,
+        attention=(False, True),
+        layers_per_block=1,
+        condition="class",
+        num_classes=len(CLASSES),
+        num_heads=heads,
+        norm_num_groups=4,
+    )
+
+
 @dataclass(frozen=True)
 class Line:
     """The zoo's members of one family: how a size is configured, which there are, the sampler."""
@@ -106,6 +128,7 @@ LINES: Mapping[str, Line] = {
     "var": Line(_var, ("xs", "s", "m", "l"), {"guidance": 1.0, "top_k": 0, "top_p": 0.0}),
     "dit": Line(_dit, ("xs", "s", "m", "l"), {"guidance": 3.0}),
     "mar": Line(_mar, ("s", "m"), {"guidance": 3.0, "clip": 4.0}),
+    "unet": Line(_unet, ("s", "m"), {"guidance": 3.0}),
     "llamagen": Line(_llamagen, ("s", "m"), {"guidance": 2.0, "top_k": 0, "top_p": 1.0}),
 }
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitscape.models import DiTAdapter, LlamaGenAdapter, MARAdapter, VARAdapter
+from bitscape.models import DiTAdapter, LlamaGenAdapter, MARAdapter, UNetAdapter, VARAdapter
 from bitscape.structure import Lesson, Pipeline, drive
 from bitscape.training import Task
 from bitscape.zoo.encoded import Encoded
@@ -95,7 +95,7 @@ class Denoising(GeneratorTask):
     def losses(self, step: int) -> dict[str, Tensor]:
         """Mean squared error of the noise over one batch, weighted and plain."""
         adapter, drawn = self.pipeline.adapter, self.drawn(step)
-        assert isinstance(adapter, DiTAdapter)
+        assert isinstance(adapter, DiTAdapter | UNetAdapter)
         labels = self.labels(step, drawn)
         latents = torch.from_numpy(self.data.latents[self.rows(step)].astype(np.float32))
         times = adapter.diffusion.timesteps
@@ -156,6 +156,7 @@ def _masked_share(drawn: torch.Generator) -> float:
 TASKS: Mapping[str, Callable[[Pipeline, Encoded, int, int], Task]] = {
     "var": NextScale,
     "dit": Denoising,
+    "unet": Denoising,
     "mar": MaskedDenoising,
     "llamagen": NextToken,
 }
@@ -163,7 +164,7 @@ TASKS: Mapping[str, Callable[[Pipeline, Encoded, int, int], Task]] = {
 
 
 def block_matrices(pipeline: Pipeline) -> list[nn.Parameter]:
-    """The weights of the blocks' linears, which Muon trains."""
+    """The weights of the blocks' linears and convolutions, which Muon trains."""
     network = pipeline.network
     blocks = [network.get_submodule(block.name) for block in pipeline.adapter.blocks(network)]
-    return [p for block in blocks for p in block.parameters() if p.ndim == 2]
+    return [p for block in blocks for p in block.parameters() if p.ndim in (2, 4)]

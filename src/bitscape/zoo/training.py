@@ -24,7 +24,7 @@ ENCODED = 400_000
 """Images encoded once; a budget beyond it starts over with fresh noise or dropout."""
 
 BATCH = 64
-IMAGES = {"var": 400_000, "dit": 800_000, "mar": 400_000, "llamagen": 400_000}
+IMAGES = {"var": 400_000, "dit": 800_000, "mar": 400_000, "unet": 800_000, "llamagen": 400_000}
 RATE = 5e-3
 
 DATA_SEEDS = {"autoencoder": 1, "encode": 2, "observer": 3, "sharpen": 4}
