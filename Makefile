@@ -13,8 +13,10 @@ TEST_ARGS ?=
 demo: $(VENV)/installed
 	$(BIN)/python -m bitscape.reports --out demo $(DEMO_ARGS)
 
+# Compiled modules are kept even where the environment says not to: every process of the tests that
+# starts the command would compile the package once more.
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TEST_ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

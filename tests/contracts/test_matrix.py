@@ -25,7 +25,7 @@ QUICK = {
     "adaround": {"steps": 2},
     "omniquant": {"steps": 2},
     "svdquant": {"rounds": 2},
-    "mixed": {"bits": (2, 4, 6, 8)},
+    "mixed": {"bits": (2, 6)},
 }
 Calibrated = Callable[[str], tuple[Pipeline, CalibrationSet]]
 FEW = {"diffusion": {"steps": 2}, "autoregressive": {}}
