@@ -163,15 +163,16 @@ def test_sweep(bitscape: Command, tmp_path: Path) -> None:
     }
     grid.write_text(yaml.safe_dump(content))
     out = tmp_path / "runs"
-    estimate = bitscape("sweep", grid, "--out", out, "--dry-run", "--json").json
+    words = ("sweep", grid, "--out", out, "--workers", 1, "--json")
+    estimate = bitscape(*words, "--dry-run").json
     assert estimate["cells"] == 2
-    answer = bitscape("sweep", grid, "--out", out, "--json")
+    answer = bitscape(*words)
     # Groups of 64 do not divide a width of 32: that cell is a record with its reason.
     assert answer.code == 1
     assert [run["status"] for run in answer.json] == ["done", "failed"]
     assert "64" in answer.json[1]["reason"]
     assert len((out / "runs.jsonl").read_text().splitlines()) == 2
-    assert bitscape("sweep", grid, "--out", out, "--json").json == answer.json
+    assert bitscape(*words).json == answer.json
     assert "does not exist" in refused(bitscape("sweep", tmp_path / "no.yaml", "--out", out))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bitscape.cli.plan import bytes_of
+from bitscape.cli.quantities import bytes_of
 
 Command = Callable[..., Any]
 TABLE = "model,family,params,method,w_bits,a_bits,metric,value,protocol\n" + "".join(

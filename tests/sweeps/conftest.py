@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bitscape.evaluation import Report, silent
 from bitscape.laws import Bits, Quality, RunRecord
 from bitscape.sweeps import Cell, Cost, Grid
 
@@ -17,7 +18,7 @@ class ToyRunner:
     before: Callable[[Cell], None] = lambda cell: None
     ran: list[str] = field(default_factory=list)
 
-    def run(self, cell: Cell) -> RunRecord:
+    def run(self, cell: Cell, report: Report = silent) -> RunRecord:
         self.before(cell)
         self.ran.append(cell.key)
         if cell.model in self.broken:
@@ -26,6 +27,9 @@ class ToyRunner:
 
     def probe(self, cell: Cell) -> Cost:
         return Cost(seconds=10.0, disk_bytes=1000, memory_bytes=5000)
+
+    def quantize_seconds(self, cell: Cell) -> float:
+        return 1.0
 
 
 def toy_record(cell: Cell) -> RunRecord:

@@ -4,7 +4,8 @@ from bitscape.sweeps import estimate_cells, run_cells
 def test_without_records_the_seconds_come_from_probes(cells, runner, tmp_path) -> None:
     found = estimate_cells(cells, runner, tmp_path / "new")
     assert (found.cells, found.finished, found.basis) == (8, 0, "probes")
-    assert found.seconds == 80
+    # Each of the two models needs its full precision, which this grid does not list.
+    assert found.seconds == 8 * (10.0 + 1.0) + 2 * 10.0
     assert found.disk_bytes == 2 * 1000
     assert found.memory_bytes == 5000
     assert runner.ran == []
@@ -15,7 +16,7 @@ def test_records_of_the_same_model_replace_probes(cells, runner, tmp_path) -> No
     run_cells(cells[:1], runner, tmp_path)
     found = estimate_cells(cells, runner, tmp_path)
     assert (found.finished, found.basis) == (1, "both")
-    assert found.seconds == 3 * 2.0 + 4 * 10.0
+    assert found.seconds == 3 * 2.0 + 4 * (10.0 + 1.0) + 10.0
 
 
 def test_a_finished_sweep_costs_nothing(cells, runner, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """Sweeps with the real library on every family's tiny model."""
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from bitscape import api
 from bitscape.evaluation import EvaluationProtocol
 from bitscape.laws import RunRecord, load
 from bitscape.models import FAMILIES
-from bitscape.sweeps import RECORDS, Grid, estimate, from_grid, sweep
+from bitscape.recipes import find_recipe
+from bitscape.sweeps import RECORDS, Grid, estimate, from_grid, library, sweep
 from bitscape.sweeps.library import LibraryRunner
 from bitscape.zoo.protocol import real_latents
 
@@ -97,7 +99,7 @@ def test_a_wrong_recipe_fails_its_cell_only(records) -> None:
 
 def test_only_the_samples_of_full_precision_stay(runs) -> None:
     kept = {path.name for path in (runs / "work").iterdir()}
-    assert len(kept - {"reference"}) == 1
+    assert len(kept - {"reference", "locks"}) == 1
 
 
 def test_the_estimate_samples_but_leaves_nothing_behind(tmp_path) -> None:
@@ -123,3 +125,23 @@ def test_models_are_made_once_for_neighbouring_cells(toy_protocol, tmp_path, mon
     assert first.quality.metrics["nll"] == second.quality.metrics["nll"]
     runner.run(grid.cells(tmp_path)[2])
     assert len(made) == 2
+
+
+def test_recipes_of_equal_needs_share_what_was_recorded(
+    toy_protocol, tmp_path, monkeypatch
+) -> None:
+    made = []
+    recorded = library.recorded
+    monkeypatch.setattr(
+        library, "recorded", lambda *words, **options: made.append(1) or recorded(*words, **options)
+    )
+    grid = Grid(models=("var",), recipes=("gptq-w4a16", "rtn-w8a8-static", "gptq-w3a16"))
+    cells = grid.cells(tmp_path)
+    alone = api.quantize(api.load("var"), "gptq-w4a16").report
+    for cell in cells:
+        # A fresh runner each: what is shared lies on the disk.
+        runner = pickle.loads(pickle.dumps(LibraryRunner(toy_protocol, tmp_path)))
+        runner.full(cell)
+        found, _ = runner.quantized(cell, find_recipe(cell.recipe))
+        assert cell is not cells[0] or found.report == alone
+    assert len(made) == 1

@@ -1,9 +1,4 @@
-import os
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -65,8 +60,8 @@ def test_a_record_that_json_cannot_hold_fails_its_cell_only(
 ) -> None:
     whole = type(runner).run
 
-    def broken(self, cell):
-        record = whole(self, cell)
+    def broken(self, cell, report):
+        record = whole(self, cell, report)
         if cell == cells[0]:
             record.quality.metrics["nll"] = float("nan")
         return record
@@ -104,34 +99,3 @@ def test_two_sweeps_do_not_share_a_folder(cells, runner, tmp_path) -> None:
 
     runner.before = second
     assert len(run_cells(cells, runner, tmp_path)) == 8
-
-
-def test_an_unknown_executor_is_refused(cells, runner, tmp_path) -> None:
-    with pytest.raises(ValueError, match="no executor 'ray': choose one of local"):
-        run_cells(cells, runner, tmp_path, executor="ray")
-
-
-SCRIPT = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from conftest import ToyRunner
-from bitscape.sweeps import Grid, run_cells
-runner = ToyRunner()
-runner.before = lambda cell: time.sleep(600 if len(runner.ran) == 3 else 0)
-cells = Grid(models=("a", "b"), recipes=("x", "y"), seeds=(0, 1)).cells(Path())
-run_cells(cells, runner, Path(sys.argv[1]))
-"""
-
-
-def test_a_process_killed_by_the_system_loses_no_finished_cell(cells, runner, tmp_path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
-    process = subprocess.Popen(command)
-    path = tmp_path / RECORDS
-    while process.poll() is None and len(load(path)) < 3:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert len(load(path)) == 3
-    run_cells(cells, runner, tmp_path)
-    assert runner.ran == [cell.key for cell in cells[3:]]

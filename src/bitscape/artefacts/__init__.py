@@ -6,7 +6,7 @@ from bitscape.artefacts.foreign import ForeignFile, Part, Stored, open_foreign
 from bitscape.artefacts.hashing import file_sha256, json_sha256
 from bitscape.artefacts.inspect import inspect, inspect_network
 from bitscape.artefacts.load import is_artefact, load, read_config, read_recipe, read_report
-from bitscape.artefacts.lock import locked
+from bitscape.artefacts.lock import in_turn, locked
 from bitscape.artefacts.merge import merge_tensors
 from bitscape.artefacts.released import Weights, match, without_weights
 from bitscape.artefacts.save import network_tensors, save
@@ -23,6 +23,7 @@ __all__ = [
     "file_sha256",
     "fill",
     "finish_interrupted",
+    "in_turn",
     "inspect",
     "inspect_network",
     "is_artefact",

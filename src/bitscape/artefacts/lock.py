@@ -15,3 +15,11 @@ def locked(path: Path, busy: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise ValueError(busy) from error
         yield
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, waiting while another process holds it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,7 +1,6 @@
 """`bitscape plan`."""
 
 import json as json_text
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bitscape.cli import options
-from bitscape.cli.quantities import size
+from bitscape.cli.quantities import bytes_of, size
 from bitscape.cli.terminal import Terminal
 from bitscape.laws import Answer, Budget, Candidate, plan, read_study
 
@@ -29,8 +28,6 @@ Quality = Annotated[
     float | None, typer.Option("--quality", help="Good enough: take the cheapest that reaches it.")
 ]
 Family = Annotated[str | None, typer.Option("--family", help="Answer for this family only.")]
-
-UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -91,20 +88,6 @@ def read_profile(paths: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
         for scheme, milliseconds in timed:
             found.setdefault(scheme, []).append((parameters, milliseconds))
     return found
-
-
-def bytes_of(text: str) -> float:
-    """Bytes of "1.5GB", "700 MiB", "8e8"; ValueError for anything else."""
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
-    unit = UNITS.get(found[2].upper() or "B") if found else None
-    try:
-        return float(found[1]) * unit if found and unit else _not_a_size(text)
-    except ValueError:
-        return _not_a_size(text)
-
-
-def _not_a_size(text: str) -> float:
-    raise ValueError(f"--memory {text!r}: write a number with B, kB, MB, GB, KiB, MiB or GiB")
 
 
 def _budget(memory: str | None, compute_bits: float | None, latency_ms: float | None) -> Budget:

@@ -1,4 +1,8 @@
-"""Times and sizes as people read them."""
+"""Times and sizes as people read and write them."""
+
+import re
+
+UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 def duration(seconds: float) -> str:
@@ -16,3 +20,17 @@ def size(count: int) -> str:
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:.3g} GB"
+
+
+def bytes_of(text: str) -> float:
+    """Bytes of "1.5GB", "700 MiB", "8e8"; ValueError for anything else."""
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
+    unit = UNITS.get(found[2].upper() or "B") if found else None
+    try:
+        return float(found[1]) * unit if found and unit else _not_a_size(text)
+    except ValueError:
+        return _not_a_size(text)
+
+
+def _not_a_size(text: str) -> float:
+    raise ValueError(f"--memory {text!r}: write a number with B, kB, MB, GB, KiB, MiB or GiB")

@@ -1,5 +1,6 @@
 """`bitscape sweep`."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +9,27 @@ import typer
 
 from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
-from bitscape.cli.quantities import duration
+from bitscape.cli.quantities import bytes_of, duration
 from bitscape.cli.terminal import Terminal, table
-from bitscape.sweeps import Progress, estimate, sweep
+from bitscape.sweeps import Executor, LocalExecutor, Progress, RayExecutor, estimate, sweep
 
 Grid = Annotated[Path, typer.Argument(metavar="GRID", help="YAML with models, recipes, seeds.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the records; an old one continues.")]
-Executor = Annotated[str, typer.Option("--executor", help="Where cells run: local.")]
+ExecutorName = Annotated[str, typer.Option("--executor", help="Where cells run: local or ray.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Cells at once, memory permitting; one a core if left."),
+]
+Threads = Annotated[
+    int,
+    typer.Option("--threads", min=1, help="Threads of a cell; its last bits may depend on them."),
+]
+Memory = Annotated[
+    str | None, typer.Option("--memory", help="All workers together at most, such as 8GB.")
+]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Ray cluster to join, such as auto; else one here.")
+]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")]
 
 
@@ -26,16 +41,24 @@ def register(app: typer.Typer, summary: str) -> None:
 def run_sweep(
     grid: Grid,
     out: Out,
-    executor: Executor = "local",
+    executor: ExecutorName = "local",
+    workers: Workers = None,
+    threads: Threads = 1,
+    memory: Memory = None,
+    address: Address = None,
     retry_failed: Retry = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Run every cell of GRID once; the same command continues where it stopped."""
+    """Run every cell of GRID once; the same command continues where it stopped.
+
+    What a cell yields does not depend on the executor or on the number of workers.
+    """
     terminal = Terminal(json, verbose)
     if not grid.is_file():
         raise FileNotFoundError(f"the grid {grid} does not exist")
+    chosen = choose_executor(executor, workers, threads, memory, address)
     if dry_run:
         show_estimate(terminal, asdict(estimate(grid, out, retry_failed=retry_failed)))
         return
@@ -48,7 +71,7 @@ def run_sweep(
 
     with terminal.progress() as report:
         records = sweep(
-            grid, out, executor=executor, retry_failed=retry_failed, watch=watch, report=report
+            grid, out, executor=chosen, retry_failed=retry_failed, watch=watch, report=report
         )
     found = [record.model_dump(mode="json") for record in records]
     header = ("model", "recipe", "seed", "status", "seconds", "reason")
@@ -56,3 +79,22 @@ def run_sweep(
     terminal.result(found, table(header, rows))
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
+
+
+def choose_executor(
+    name: str, workers: int | None, threads: int, memory: str | None, address: str | None
+) -> Executor:
+    """The executor that the options describe; ValueError for options it does not have."""
+    if name == "local":
+        if address is not None:
+            raise ValueError("--address is a cluster's: add --executor ray")
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        limit = None if memory is None else int(bytes_of(memory))
+        return LocalExecutor(workers or max(1, cores // threads), threads, limit)
+    if name == "ray":
+        if memory is not None:
+            raise ValueError("--memory is for --executor local: Ray watches memory itself")
+        if workers is not None and address is not None:
+            raise ValueError("the cluster decides how many cells run at once: drop --workers")
+        return RayExecutor(address, workers, threads)
+    raise ValueError(f"no executor {name!r}: choose local or ray")

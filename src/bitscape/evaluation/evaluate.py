@@ -1,5 +1,6 @@
 """One call from a model to its numbers, each with its count, its noise and full precision's."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,8 @@ from bitscape.evaluation.protocol import (
     balanced_labels,
     silent,
 )
-from bitscape.evaluation.reference import protocol_identity, real_reference
-from bitscape.evaluation.storage import read_tensors, write_tensors
+from bitscape.evaluation.reference import Reference, protocol_identity, real_reference
+from bitscape.evaluation.storage import read_tensors, write_tensors, write_whole
 from bitscape.structure import Pipeline
 
 # Null without a partner, and the last two for families without tokens.
@@ -115,8 +116,18 @@ class _Bench:
             batch=settings.shard,
             report=self.report,
         )
-        numbers = [quality(run.shards(), self.protocol, reference) for run in runs]
+        identity = protocol_identity(pipeline, self.protocol)
+        numbers = [self.numbers(run, reference, identity) for run in runs]
         return _Measured(runs, numbers, self.losses(pipeline, home))
+
+    def numbers(self, run: Run, reference: Reference, identity: str) -> Numbers:
+        """The quality of one run, kept beside its samples."""
+        path = run.folder / f"numbers-{len(run)}-{identity}.json"
+        if not path.exists():
+            found = quality(run.shards(), self.protocol, reference)
+            write_whole(path, json.dumps(found).encode())
+        kept: Numbers = json.loads(path.read_text())
+        return kept
 
     def losses(self, pipeline: Pipeline, home: Path) -> Tensor:
         """The teacher-forced losses of one model, kept beside its samples."""

@@ -3,16 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from bitscape.calibration import CalibrationSet, record
+from bitscape.calibration import CalibrationSet
 from bitscape.passes import Context, Progress, check_weights, run, silent
-from bitscape.recipes.recipe import Calibration, Recipe
-from bitscape.structure import Pipeline, ReadsPrompts
-
-# Calibration images must not be those that an evaluation with the same seed draws.
-APART = 1_000_003
+from bitscape.recipes.calibrate import reads_calibration, recorded
+from bitscape.recipes.recipe import Recipe
+from bitscape.structure import Pipeline
 
 
 def apply(
@@ -37,8 +32,8 @@ def apply(
     scheme, passes = recipe.quant_scheme(), recipe.build().passes()
     check_weights(pipeline, scheme)
     progress = progress or silent
-    if calibration is None and any(step.needs_calibration(scheme) for step in passes):
-        calibration = _recorded(recipe, pipeline, seed, workspace, progress)
+    if calibration is None and reads_calibration(recipe):
+        calibration = _kept(recipe, pipeline, seed, workspace, progress)
     context = Context(scheme, calibration, seed, progress, {}, workspace)
     run(passes, pipeline, context)
     used = None
@@ -47,34 +42,13 @@ def apply(
     return {"method": recipe.method, "scheme": scheme.name, "calibration": used, **context.report}
 
 
-def _recorded(
+def _kept(
     recipe: Recipe, pipeline: Pipeline, seed: int, workspace: Path | None, progress: Progress
 ) -> CalibrationSet:
     kept = None if workspace is None else workspace / "calibration"
     if kept is not None and kept.is_dir():
         return CalibrationSet.load(kept)
-    wanted = recipe.calibration
-    labels = _conditions(pipeline, wanted)
-    found = record(
-        pipeline,
-        labels,
-        seed=APART + wanted.seed + seed,
-        batch=wanted.batch,
-        keep=wanted.keep,
-        progress=progress,
-    )
+    found = recorded(recipe, pipeline, seed=seed, progress=progress)
     if kept is not None:
         found.save(kept)
     return found
-
-
-def _conditions(pipeline: Pipeline, wanted: Calibration) -> Tensor:
-    """Balanced labels, or the recipe's prompts in turn; ValueError when it has none."""
-    if not isinstance(pipeline.tokenizer, ReadsPrompts):
-        return torch.arange(wanted.samples) % pipeline.adapter.num_classes
-    if not wanted.prompts:
-        raise ValueError(
-            f"{pipeline.name} draws prompts: list some in a recipe under calibration: prompts:"
-        )
-    texts = [wanted.prompts[i % len(wanted.prompts)] for i in range(wanted.samples)]
-    return pipeline.conditions(texts)

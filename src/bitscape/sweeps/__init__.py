@@ -1,15 +1,17 @@
 """Grids of runs: each cell once, resumable at any moment, one record a cell."""
 
 from bitscape.sweeps.estimate import Estimate, estimate_cells
-from bitscape.sweeps.executor import EXECUTORS, Executor, LocalExecutor, find_executor
+from bitscape.sweeps.executor import Executor
 from bitscape.sweeps.from_grid import estimate, sweep
 from bitscape.sweeps.grid import FULL_PRECISION, Cell, Evaluation, Grid, read_grid
 from bitscape.sweeps.library import LibraryRunner, bits
+from bitscape.sweeps.local import LocalExecutor
+from bitscape.sweeps.memory import MemoryNeeds, free_memory
+from bitscape.sweeps.ray_tasks import RayExecutor
 from bitscape.sweeps.runner import Attempt, Cost, Runner, failed
 from bitscape.sweeps.session import RECORDS, Progress, Watch, pending, run_cells
 
 __all__ = [
-    "EXECUTORS",
     "FULL_PRECISION",
     "RECORDS",
     "Attempt",
@@ -21,14 +23,16 @@ __all__ = [
     "Grid",
     "LibraryRunner",
     "LocalExecutor",
+    "MemoryNeeds",
     "Progress",
+    "RayExecutor",
     "Runner",
     "Watch",
     "bits",
     "estimate",
     "estimate_cells",
     "failed",
-    "find_executor",
+    "free_memory",
     "pending",
     "read_grid",
     "run_cells",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from bitscape.laws import RunRecord, latest, load
-from bitscape.sweeps.grid import Cell
+from bitscape.sweeps.grid import FULL_PRECISION, Cell
 from bitscape.sweeps.runner import Cost, Runner
 from bitscape.sweeps.session import RECORDS, pending
 
@@ -15,9 +15,9 @@ from bitscape.sweeps.session import RECORDS, pending
 class Estimate:
     """Totals over the cells that still have to be run.
 
-    `basis` says where the seconds of those cells come from: all from earlier records of the same
-    model and evaluation, all from probes (a few samples; quantization itself not included), or
-    both.
+    `seconds` are those of one worker, `memory_bytes` those of the largest cell. `basis` says where
+    the seconds come from: all from earlier records of the same model and evaluation, all from
+    probes (a few samples, and a coarse count for quantization), or both.
     """
 
     cells: int
@@ -33,20 +33,25 @@ def estimate_cells(
 ) -> Estimate:
     """Time, disk and peak memory of the cells that `out` does not hold yet; writes nothing there.
 
-    Each (model, evaluation) is probed once.
+    Each (model, evaluation) is probed once. Full precision counts once for each of them, whether
+    the grid lists it or not.
     """
     known = latest(load(out / RECORDS))
     left = pending(cells, known, retry_failed=retry_failed)
+    listed = {_kind(cell) for cell in cells if cell.recipe == FULL_PRECISION}
     probed: dict[str, Cost] = {}
     seconds = []
     measured = 0
     for cell in left:
-        kind = f"{cell.model} {cell.evaluation.model_dump_json()}"
+        kind = _kind(cell)
+        past = _past(cell, known)
         if kind not in probed:
             probed[kind] = runner.probe(cell)
-        past = _past(cell, known)
+            if kind not in listed and not past:
+                seconds.append(probed[kind].seconds)
         measured += bool(past)
-        seconds.append(sum(past) / len(past) if past else probed[kind].seconds)
+        probe = probed[kind].seconds + runner.quantize_seconds(cell) if not past else 0.0
+        seconds.append(sum(past) / len(past) if past else probe)
     return Estimate(
         cells=len(cells),
         finished=len(cells) - len(left),
@@ -56,6 +61,11 @@ def estimate_cells(
         memory_bytes=max((cost.memory_bytes for cost in probed.values()), default=0),
         basis=_basis(measured, len(left)),
     )
+
+
+def _kind(cell: Cell) -> str:
+    """What cells share a probe."""
+    return f"{cell.model} {cell.evaluation.model_dump_json()}"
 
 
 def _past(cell: Cell, known: dict[str, RunRecord]) -> list[float]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from bitscape.evaluation import Report, silent
 from bitscape.laws import RunRecord
 from bitscape.sweeps.estimate import Estimate, estimate_cells
+from bitscape.sweeps.executor import Executor
 from bitscape.sweeps.grid import read_grid
 from bitscape.sweeps.library import LibraryRunner
 from bitscape.sweeps.session import Watch, run_cells
@@ -17,7 +18,7 @@ def sweep(
     grid: Path,
     out: Path,
     *,
-    executor: str = "local",
+    executor: Executor | None = None,
     retry_failed: bool = False,
     watch: Watch | None = None,
     report: Report = silent,
@@ -28,8 +29,16 @@ def sweep(
     the progress inside one.
     """
     cells = read_grid(grid).cells(grid.parent)
-    runner = LibraryRunner(shapes_protocol(), out / SAMPLES, report)
-    return run_cells(cells, runner, out, executor=executor, retry_failed=retry_failed, watch=watch)
+    runner = LibraryRunner(shapes_protocol(), (out / SAMPLES).absolute())
+    return run_cells(
+        cells,
+        runner,
+        out,
+        executor=executor,
+        retry_failed=retry_failed,
+        watch=watch,
+        report=report,
+    )
 
 
 def estimate(grid: Path, out: Path, *, retry_failed: bool = False) -> Estimate:

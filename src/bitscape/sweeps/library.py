@@ -3,18 +3,22 @@
 import shutil
 import tempfile
 import time
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bitscape import api
+from bitscape.artefacts import in_turn
+from bitscape.calibration import CalibrationSet
 from bitscape.evaluation import (
     EvaluationProtocol,
     Report,
     balanced_labels,
     evaluate,
     generate,
+    real_reference,
     sample_folder,
     silent,
     teacher_forced_losses,
@@ -22,7 +26,7 @@ from bitscape.evaluation import (
 from bitscape.formats import FULL_BITS
 from bitscape.laws import Bits, Quality, RunRecord
 from bitscape.nn import footprint, insert, quantized_sites
-from bitscape.recipes import find_recipe
+from bitscape.recipes import Recipe, calibration_key, find_recipe, reads_calibration, recorded
 from bitscape.structure import Pipeline
 from bitscape.sweeps.grid import FULL_PRECISION, Cell
 from bitscape.sweeps.provenance import peak_memory, reset_peaks
@@ -35,17 +39,24 @@ _PROBE = 8
 class LibraryRunner:
     """Runs cells with `bitscape.load`, `bitscape.quantize` and the given protocol.
 
-    The last full-precision and the last quantized model are kept, because neighbouring cells of a
-    grid share them. Quality is that of the normal form, the reference every kernel must equal.
+    The last full-precision and the last quantized model are kept in memory, because neighbouring
+    cells of a grid share them. In `workspace` lies what cells share wherever they run, each made by
+    the first that needs it while others wait: calibration sets, the reference, and the samples,
+    losses and numbers of full precision. Quality is that of the normal form, the reference every
+    kernel must equal.
     """
 
     protocol: EvaluationProtocol
     workspace: Path
-    report: Report = silent
     _full: dict[str, api.Model] = field(default_factory=dict, repr=False)
     _small: dict[str, tuple[api.Model, float]] = field(default_factory=dict, repr=False)
+    _rounding: dict[str, api.Estimate] = field(default_factory=dict, repr=False)
 
-    def run(self, cell: Cell) -> RunRecord:
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Models are loaded where they are run.
+        return type(self), (self.protocol, self.workspace)
+
+    def run(self, cell: Cell, report: Report = silent) -> RunRecord:
         """The record of `cell`; its samples are removed, those of full precision stay."""
         start = time.perf_counter()
         full = self.full(cell)
@@ -55,9 +66,9 @@ class LibraryRunner:
         else:
             recipe = find_recipe(cell.recipe)
             method, scheme = recipe.method, recipe.scheme
-            model, seconds = self.quantized(cell)
+            model, seconds = self.quantized(cell, recipe, report)
             pipeline, partner = _sampled_as(cell, model.pipeline), full
-        metrics = self.measured(cell, pipeline, partner)
+        metrics = self.measured(cell, pipeline, partner, report)
         return RunRecord(
             **circumstances(cell),
             family=pipeline.family,
@@ -77,7 +88,10 @@ class LibraryRunner:
         )
 
     def probe(self, cell: Cell) -> Cost:
-        """The cost of `cell` from eight samples and eight losses; quantization is not included."""
+        """The cost of evaluating `cell` from eight samples and eight losses.
+
+        Its memory counts what quantization holds, too.
+        """
         settings = replace(cell.evaluation.settings(), shard=_PROBE)
         pipeline = self.full(cell)
         reset_peaks()
@@ -90,13 +104,27 @@ class LibraryRunner:
             lost = time.perf_counter()
             size = sum(path.stat().st_size for path in Path(folder).glob("*.safetensors"))
         images = settings.n * len(settings.seeds)
-        models = 1 if cell.recipe == FULL_PRECISION else 2
         seconds = images * (sampled - start) + settings.losses * (lost - sampled)
         return Cost(
-            seconds=models * seconds / _PROBE,
-            disk_bytes=models * images * size // _PROBE,
-            memory_bytes=peak_memory(),
+            seconds=seconds / _PROBE,
+            disk_bytes=images * size // _PROBE,
+            memory_bytes=max(peak_memory(), self.quantization(cell).memory_bytes),
         )
+
+    def quantize_seconds(self, cell: Cell) -> float:
+        """The time of recording and rounding; training of learnt methods is not in it."""
+        return self.quantization(cell).seconds
+
+    def quantization(self, cell: Cell) -> api.Estimate:
+        """The estimate for quantizing the model of `cell`; recipes that record alike share one."""
+        if cell.recipe == FULL_PRECISION:
+            return api.Estimate(0.0, 0, 0)
+        recipe = find_recipe(cell.recipe)
+        kind = f"{cell.model} {recipe.calibration} {reads_calibration(recipe)}"
+        if kind not in self._rounding:
+            self.full(cell)
+            self._rounding[kind] = api.estimate_quantize(self._full[cell.model], recipe)
+        return self._rounding[kind]
 
     def full(self, cell: Cell) -> Pipeline:
         """The full-precision pipeline of `cell`, with the cell's sampler options."""
@@ -105,35 +133,82 @@ class LibraryRunner:
             self._full[cell.model] = api.load(cell.model)
         return _sampled_as(cell, self._full[cell.model].pipeline)
 
-    def quantized(self, cell: Cell) -> tuple[api.Model, float]:
-        """The quantized model of `cell` and the seconds it took to make."""
+    def quantized(
+        self, cell: Cell, recipe: Recipe, report: Report = silent
+    ) -> tuple[api.Model, float]:
+        """The quantized model of `cell` and the seconds it took to make, calibration apart."""
         key = replace(cell, evaluation=type(cell.evaluation)()).key
         if key not in self._small:
             self._small.clear()
             self.full(cell)
+            calls = self.calibration(cell, recipe, report)
             start = time.perf_counter()
-            model = api.quantize(self._full[cell.model], cell.recipe, seed=cell.seed)
+            model = api.quantize(
+                self._full[cell.model],
+                recipe,
+                calibration=calls,
+                seed=cell.seed,
+                progress=report,
+            )
             self._small[key] = model, time.perf_counter() - start
         return self._small[key]
 
+    def calibration(self, cell: Cell, recipe: Recipe, report: Report) -> CalibrationSet | None:
+        """What `recipe` records on the model of `cell`, from the workspace if it lies there."""
+        if not reads_calibration(recipe):
+            return None
+        pipeline = self._full[cell.model].pipeline
+        key = calibration_key(recipe, pipeline, cell.seed)
+        folder = self.workspace / "calibration" / key
+        with self.in_turn(key):
+            if not folder.is_dir():
+                recorded(recipe, pipeline, seed=cell.seed, progress=report).save(folder)
+        return CalibrationSet.load(folder)
+
     def measured(
-        self, cell: Cell, pipeline: Pipeline, full_precision: Pipeline | None
+        self,
+        cell: Cell,
+        pipeline: Pipeline,
+        full_precision: Pipeline | None,
+        report: Report = silent,
     ) -> dict[str, Any]:
         """The evaluation result of one cell."""
         settings = cell.evaluation.settings()
-        result = evaluate(
-            pipeline,
-            full_precision,
-            protocol=self.protocol,
-            settings=settings,
-            workspace=self.workspace,
-            report=self.report,
-        )
-        if full_precision is not None:
-            ours = sample_folder(pipeline, settings, self.workspace)
-            if ours != sample_folder(full_precision, settings, self.workspace):
+        with self.in_turn("reference"):
+            folder = self.workspace / "reference"
+            real_reference(pipeline, self.protocol, folder, batch=settings.shard, report=report)
+
+        def compare(ours: Pipeline, theirs: Pipeline | None) -> dict[str, Any]:
+            return evaluate(
+                ours,
+                theirs,
+                protocol=self.protocol,
+                settings=settings,
+                workspace=self.workspace,
+                report=report,
+            )
+
+        ours = sample_folder(pipeline, settings, self.workspace)
+        home = sample_folder(full_precision or pipeline, settings, self.workspace)
+        # Two recipes may end in one model, and then share its samples.
+        with self.in_turn(ours.name):
+            if full_precision is None:
+                return compare(pipeline, None)
+            compare(pipeline, None)
+            if ours != home:
+                # By now another worker may have measured full precision.
+                with self.in_turn(home.name):
+                    compare(full_precision, None)
+            result = compare(pipeline, full_precision)
+            if ours != home:
                 shutil.rmtree(ours)
-        return result
+            return result
+
+    def in_turn(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of something shared, waiting for other workers."""
+        folder = self.workspace / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return in_turn(folder / name)
 
 
 def bits(pipeline: Pipeline) -> Bits:

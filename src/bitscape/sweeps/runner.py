@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from bitscape.evaluation import Report, silent
 from bitscape.laws import RunRecord, to_line
 from bitscape.sweeps.grid import Cell
 from bitscape.sweeps.provenance import (
@@ -19,7 +20,7 @@ from bitscape.sweeps.provenance import (
 
 @dataclass(frozen=True)
 class Cost:
-    """What a cell is expected to take."""
+    """What a cell is expected to take, without what cells share: full precision beside it."""
 
     seconds: float
     disk_bytes: int
@@ -30,12 +31,16 @@ class Cost:
 class Runner(Protocol):
     """Runs single cells; picklable, so that an executor may send it elsewhere."""
 
-    def run(self, cell: Cell) -> RunRecord:
-        """The record of `cell`; raises when it cannot be run."""
+    def run(self, cell: Cell, report: Report) -> RunRecord:
+        """The record of `cell`, with progress told to `report`; raises when it cannot be run."""
         ...
 
     def probe(self, cell: Cell) -> Cost:
-        """The expected cost of `cell`, from a few samples."""
+        """The expected cost of evaluating `cell`, from a few samples."""
+        ...
+
+    def quantize_seconds(self, cell: Cell) -> float:
+        """The expected time of quantization."""
         ...
 
 
@@ -45,12 +50,12 @@ class Attempt:
 
     runner: Runner
 
-    def __call__(self, cell: Cell) -> RunRecord:
+    def __call__(self, cell: Cell, report: Report = silent) -> RunRecord:
         """The record of `cell`, finished or failed; only a signal to stop gets through."""
         start = time.perf_counter()
         reset_peaks()
         try:
-            record = self.runner.run(cell)
+            record = self.runner.run(cell, report)
             to_line(record)  # a record that cannot be written is a failure of its cell too
             return record
         except Exception as error:  # any failure of a cell is a result of the sweep

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bitscape.artefacts import locked
+from bitscape.evaluation import Report, silent
 from bitscape.laws import RunRecord, append, latest, load, repair
-from bitscape.sweeps.executor import find_executor
+from bitscape.sweeps.executor import Executor
 from bitscape.sweeps.grid import Cell
+from bitscape.sweeps.local import LocalExecutor
+from bitscape.sweeps.memory import MemoryNeeds
 from bitscape.sweeps.runner import Attempt, Runner
 
 RECORDS = "runs.jsonl"
@@ -38,16 +41,18 @@ def run_cells(
     runner: Runner,
     out: Path,
     *,
-    executor: str = "local",
+    executor: Executor | None = None,
     retry_failed: bool = False,
     watch: Watch | None = None,
+    report: Report = silent,
 ) -> list[RunRecord]:
     """The latest record of every cell, run now or found in `out`/runs.jsonl.
 
-    A cell with a record is not run again, a failed one only with `retry_failed`. Each record is on
-    the disk before the next cell starts. ValueError when another sweep is writing to `out`.
+    A cell with a record is not run again, a failed one only with `retry_failed`. `executor` None
+    runs one after the other in this process. Each record is on the disk before the next one is
+    waited for. ValueError when another sweep is writing to `out`.
     """
-    chosen = find_executor(executor)
+    chosen = executor or LocalExecutor()
     with _locked(out):
         path = out / RECORDS
         if path.exists():
@@ -56,7 +61,8 @@ def run_cells(
         open_cells = pending(cells, known, retry_failed=retry_failed)
         tally = _Tally(cells, known, open_cells)
         _tell(watch, tally.state(None))
-        for record in chosen.run(Attempt(runner), open_cells):
+        needs = MemoryNeeds(runner, known)
+        for record in chosen.run(Attempt(runner), open_cells, needs, report):
             append(path, record)
             known[record.key] = record
             _tell(watch, tally.state(record))
