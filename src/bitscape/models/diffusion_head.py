@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitscape.models.layers import TokenModulate, sine_frequencies
+from bitscape.models.layers import TokenModulate, initialise_linears, sine_frequencies
 
 Tokens = Float[Tensor, "batch token channel"]
 
@@ -89,12 +89,9 @@ class DiffusionHead(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         """adaLN-Zero: every gate and the output start at zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+        initialise_linears(self)
         nn.init.normal_(self.time_fc1.weight, std=0.02)
         nn.init.normal_(self.time_fc2.weight, std=0.02)
-        for name, parameter in self.named_parameters():
-            if name.endswith(("ada.weight", "final.linear.weight")):
-                nn.init.zeros_(parameter)
+        for part in (*self.blocks, self.final):
+            nn.init.zeros_(part.ada.weight)
+        nn.init.zeros_(self.final.linear.weight)

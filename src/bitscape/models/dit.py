@@ -28,6 +28,7 @@ from bitscape.models.layers import (
     SelfAttention,
     block_folds,
     block_sites,
+    initialise_linears,
     sine_frequencies,
 )
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
@@ -149,19 +150,16 @@ class DiT(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         """adaLN-Zero: every gate and the output start at zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+        initialise_linears(self)
         nn.init.xavier_uniform_(self.patch_embed.weight.flatten(1))
         assert self.patch_embed.bias is not None
         nn.init.zeros_(self.patch_embed.bias)
         nn.init.normal_(self.class_embed.weight, std=0.02)
         nn.init.normal_(self.time_fc1.weight, std=0.02)
         nn.init.normal_(self.time_fc2.weight, std=0.02)
-        for name, parameter in self.named_parameters():
-            if name.endswith(("ada.weight", "final.linear.weight")):
-                nn.init.zeros_(parameter)
+        for part in (*self.blocks, self.final):
+            nn.init.zeros_(part.ada.weight)
+        nn.init.zeros_(self.final.linear.weight)
 
 
 def sine_positions(channels: int, side: int) -> Float[Tensor, "token channel"]:

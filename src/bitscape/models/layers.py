@@ -97,6 +97,14 @@ class FeedForward(nn.Module):
         return result
 
 
+def initialise_linears(network: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases in every linear layer of `network`."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
 def sine_frequencies(t: Int[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:
     """cos and sin of t times `width / 2` frequencies falling geometrically from 1 to 1/10000."""
     half = width // 2

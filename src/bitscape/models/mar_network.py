@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitscape.models.diffusion_head import DiffusionHead
-from bitscape.models.layers import FeedForward, SelfAttention
+from bitscape.models.layers import FeedForward, SelfAttention, initialise_linears
 
 Tokens = Float[Tensor, "batch token channel"]
 Positions = Int[Tensor, "batch position"]
@@ -124,10 +124,7 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+        initialise_linears(self)
         learned = (self.class_embed.weight, self.position, self.condition_position)
         for parameter in (*learned, self.unmask.mask_token, self.unmask.position):
             nn.init.normal_(parameter, std=0.02)
