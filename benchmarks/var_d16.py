@@ -3,8 +3,9 @@
 A batch of `--batch` images with guidance, which doubles it, through all scales with a key-value
 cache; random weights, random inputs, no sampling and no decoding. At each scale all candidates take
 their turn, so that a slow second of a busy machine falls on all of them; `--repeat` generations, of
-which the sum of each scale's smallest time counts. Quantized networks compute outside their
-sites in the fastest float type of the machine, activations quantized at every call.
+which the sum of each scale's smallest time counts. Quantized networks compute outside their sites
+in the fastest float type of the machine; quantizing activations is part of the time. Static ranges
+come from one call on random inputs.
 """
 
 import argparse
@@ -12,12 +13,12 @@ import json
 import time
 
 import torch
-from torch import Tensor, nn
 
-from bitscape.models import FAMILIES
+from bitscape.calibration import CalibrationSet
+from bitscape.models import FAMILIES, VARConfig
 from bitscape.recipes import Recipe, apply
 from bitscape.runtime import describe_machine, native_dtype, pack_network, resident_bytes
-from bitscape.structure import Pipeline, caches
+from bitscape.structure import Call, Pipeline, caches, constant_step, invoke
 
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -30,15 +31,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--size", default="d16", help="a size of VAR, or tiny")
     parser.add_argument(
-        "--candidates", nargs="+", default=["fp32", "bf16", "W8A8", "W4A16"], help="or any scheme"
+        "--candidates",
+        nargs="+",
+        default=["fp32", "bf16", "W8A8,static", "W8A8", "W4A16"],
+        help="or any scheme",
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    networks, kernels = {}, {}
+    pipelines, kernels = {}, {}
     for name in options.candidates:
-        networks[name], kernels[name] = candidate(options.size, name)
-    seconds = generate(networks, options.batch, options.repeat)
+        pipelines[name], kernels[name] = candidate(options.size, name)
+    seconds = generate(pipelines, options.batch, options.repeat)
     report = {
         "machine": describe_machine(),
         "batch": options.batch,
@@ -46,25 +50,34 @@ def main() -> None:
             name: {
                 "seconds": sum(seconds[name]),
                 "by_scale": seconds[name],
-                "resident_bytes": resident_bytes(networks[name]),
+                "resident_bytes": resident_bytes(pipelines[name].network),
                 "kernels": kernels[name],
             }
-            for name in networks
+            for name in pipelines
         },
     }
     print(json.dumps(report, indent=2)) if options.json else show(report)
 
 
-def candidate(size: str, name: str) -> tuple[nn.Module, list[str]]:
-    """The network in a float type, or rounded to nearest by a scheme and packed."""
+def candidate(size: str, name: str) -> tuple[Pipeline, list[str]]:
+    """The model in a float type, or rounded to nearest by a scheme and packed."""
     pipeline = untrained(size)
     network = pipeline.network.requires_grad_(False)
     if name in FLOATS:
-        return network.to(FLOATS[name]), []
-    apply(Recipe(name=name, method="rtn", scheme=name), pipeline)
+        network.to(FLOATS[name])
+        return pipeline, []
+    calibration = CalibrationSet((whole_sequence(network.config),), {"inputs": "random"})
+    apply(Recipe(name=name, method="rtn", scheme=name), pipeline, calibration=calibration)
     network.to(native_dtype())
-    choices = pack_network(network)
-    return network, sorted({choice.kernel for choice in choices})
+    return pipeline, sorted({choice.kernel for choice in pack_network(network)})
+
+
+def whole_sequence(config: VARConfig) -> Call:
+    """One teacher-forced call on random inputs, all scales at once."""
+    counts = torch.tensor([pn * pn for pn in config.patch_nums])
+    step = torch.repeat_interleave(torch.arange(len(counts)), counts)[None]
+    inputs = torch.randn(1, int(counts.sum()), config.latent_channels)
+    return Call("", step, (inputs, torch.zeros(1, dtype=torch.long), 0))
 
 
 def untrained(size: str) -> Pipeline:
@@ -79,28 +92,30 @@ def untrained(size: str) -> Pipeline:
 
 
 @torch.inference_mode()
-def generate(networks: dict[str, nn.Module], batch: int, repeat: int) -> dict[str, list[float]]:
+def generate(pipelines: dict[str, Pipeline], batch: int, repeat: int) -> dict[str, list[float]]:
     """The smallest seconds of each scale, by candidate."""
-    config = next(iter(networks.values())).config
+    config = next(iter(pipelines.values())).adapter.config
     counts = [pn * pn for pn in config.patch_nums]
     labels = torch.cat([torch.arange(batch) % 10, torch.full((batch,), config.num_classes)])
-    best = {name: [float("inf")] * len(counts) for name in networks}
+    best = {name: [float("inf")] * len(counts) for name in pipelines}
     for _ in range(repeat):
-        stores = {name: caches(config.depth, sum(counts)) for name in networks}
+        stores = {name: caches(config.depth, sum(counts)) for name in pipelines}
         first = 0
         for scale, count in enumerate(counts):
             inputs = torch.randn(2 * batch, count, config.latent_channels)
-            for name, network in networks.items():
-                took = timed(network, inputs, labels, first, stores[name])
+            for name, pipeline in pipelines.items():
+                state = {"caches": stores[name]}
+                call = Call("", constant_step(scale), (inputs, labels, first), state)
+                took = timed(pipeline, call)
                 best[name][scale] = min(best[name][scale], took)
             first += count
     return best
 
 
-def timed(network: nn.Module, inputs: Tensor, labels: Tensor, first: int, store: object) -> float:
+def timed(pipeline: Pipeline, call: Call) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
-    network(inputs, labels, first, store)
+    invoke(pipeline.network, pipeline.clocks, call)
     return time.perf_counter() - start
 
 
