@@ -27,6 +27,18 @@ def test_row_ranges_stay_and_scales_are_at_least_one() -> None:
         torch.testing.assert_close((W * s).amin(dim=1), W.amin(dim=1))
 
 
+def test_groups_and_magnitudes_have_rows_of_their_own() -> None:
+    W = drawn(6, 32) * drawn(32, seed=9).exp()
+    whole, grouped = dilation_scale([W]), dilation_scale([W.view(6, 4, 8)])
+    assert (grouped <= whole).all()
+    for part, s in zip(W.view(6, 4, 8).unbind(1), grouped.view(4, 8), strict=True):
+        torch.testing.assert_close(dilation_scale([part]), s)
+        torch.testing.assert_close((part * s).amax(dim=1), part.amax(dim=1))
+    wider = dilation_scale([W], magnitudes=True)
+    assert (wider >= whole).all()
+    torch.testing.assert_close((W * wider).abs().amax(dim=1), W.abs().amax(dim=1))
+
+
 def test_dead_column_is_bounded() -> None:
     W = drawn(4, 8)
     W[:, 2] = 0.0

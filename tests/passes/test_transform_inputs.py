@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from bitscape.calibration import record
+from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
-from bitscape.nn import QuantLinear, insert, quantized_sites
+from bitscape.nn import QuantConv2d, QuantLinear, insert, quantized_sites
 from bitscape.passes import (
     Context,
     Dilate,
@@ -22,6 +24,8 @@ from bitscape.passes import (
     apply_transform,
     run,
 )
+from bitscape.passes.quantize_weights import within_splits
+from bitscape.quantizers import to_groups
 from bitscape.structure import Absorb, Pipeline, invoke
 
 Make = Callable[..., Context]
@@ -76,6 +80,34 @@ def test_function_stays_what_it_was(rule: str, pipeline: Pipeline, context: Make
 def _inserted(pipeline: Pipeline) -> list[QuantLinear]:
     insert(pipeline.network, pipeline.adapter.sites(pipeline.network), pipeline.clocks)
     return linears(pipeline)
+
+
+@pytest.mark.parametrize("rule", [Smooth(), Dilate(balanced=False)], ids=["smooth", "dilate"])
+def test_convolutions_keep_their_function_and_fold_where_that_is_exact(rule: Rule) -> None:
+    pipeline = FAMILIES["unet"].tiny()
+    data = record(pipeline, [0, 1], seed=7, batch=2, keep=2)
+    told = Context(parse_scheme("W4A8,static"), data)
+    before = outputs(pipeline, told)
+    _inserted(pipeline)
+    sites = quantized_sites(pipeline.network)
+    convs = {name: la for name, la in sites.items() if isinstance(la, QuantConv2d)}
+    old = {name: layer.weight.clone() for name, layer in convs.items()}
+    run([first(rule, online=True, sequential=False)], pipeline, told)
+    for got, expected in zip(outputs(pipeline, told), before, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+    changed = {name for name, layer in convs.items() if not torch.equal(layer.weight, old[name])}
+    assert any(name.endswith("proj_in") for name in changed)
+    assert any(name.endswith("conv1") and convs[name].site.splits for name in changed)
+    for name in changed:
+        behind_norm = name.endswith("proj_in")
+        assert (convs[name].scale is None) == behind_norm
+        assert told.report["sites"][name]["transform"]["folded"] == behind_norm
+        if isinstance(rule, Dilate):
+            limit = within_splits(told.scheme.at("conv").weight, convs[name].site, convs[name])
+            now, was = (
+                to_groups(W.flatten(1), limit.granularity) for W in (convs[name].weight, old[name])
+            )
+            torch.testing.assert_close(now.abs().amax(dim=-1), was.abs().amax(dim=-1))
 
 
 def test_producers_take_over_all_they_can(pipeline: Pipeline, context: Make) -> None:

@@ -17,12 +17,18 @@ Channels = Float[Tensor, " channel"]
 LARGEST = 16.0
 
 
-def dilation_scale(weights: Sequence[Float[Tensor, "_ channel"]]) -> Channels:
+def dilation_scale(
+    weights: Sequence[Float[Tensor, "_ *group channel"]], *, magnitudes: bool = False
+) -> Float[Tensor, " column"]:
     """s_k = min over weights w of column k of (the end of w's row on w's side) / w, at least 1.
 
-    After W diag(s) every row has the extremes it had; s is 1 for the columns that hold one.
+    After W diag(s) every row has the extremes it had; s is 1 for the columns that hold one. A row
+    is what shares a range: a view (out, group, column of the group) has one in each group, and s
+    for the columns of all. With `magnitudes` a row keeps its largest magnitude alone, all that the
+    step of a symmetric grid depends on (not in the paper, whose grids are asymmetric).
     """
-    return torch.stack([_one(W) for W in weights]).amin(dim=0).clamp(1.0, LARGEST)
+    found = torch.stack([_one(W.abs() if magnitudes else W) for W in weights])
+    return found.amin(dim=0).clamp(1.0, LARGEST)
 
 
 def balanced_dilation_scale(full: Channels, x_max: Channels, A: Channels, B: Channels) -> Channels:
@@ -41,5 +47,5 @@ def balanced_dilation_scale(full: Channels, x_max: Channels, A: Channels, B: Cha
 
 
 def _one(W: Tensor) -> Tensor:
-    most = torch.where(W > 0, W.amax(dim=1, keepdim=True), W.amin(dim=1, keepdim=True))
-    return torch.where(W == 0, torch.inf, most / W).amin(dim=0)
+    most = torch.where(W > 0, W.amax(dim=-1, keepdim=True), W.amin(dim=-1, keepdim=True))
+    return torch.where(W == 0, torch.inf, most / W).amin(dim=0).flatten()

@@ -6,6 +6,7 @@ it does not know (prologue, low-rank branch, step tables) stand beside them.
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from bitscape.artefacts.attention import attend_to_tensors, restore_attend
@@ -48,7 +49,7 @@ def site_to_tensors(site: Quantized) -> dict[str, Tensor]:
     tensors = {name: narrow(tensor) for name, tensor in found.items() if tensor is not None}
     if site.activation is not None:
         table = {stored: getattr(site.activation, field) for field, stored in _TABLE.items()}
-        tensors |= {name: tensor for name, tensor in table.items() if tensor is not None}
+        tensors |= {name: _short(t) for name, t in table.items() if t is not None}
     if site.coded is not None:
         tensors |= coded_to_tensors(site.coded)
     return tensors
@@ -74,12 +75,20 @@ def restore_site(
         activation = site.quantize_activation(scheme.activation)
         if "input_scale" in tensors:
             zero, row_of = tensors.get("input_zero_point"), tensors.get("input_row")
+            row_of = None if row_of is None else row_of.long()
             activation.set_table(tensors["input_scale"], zero, row_of)
     if CODES in tensors:
         assert scheme.weight is not None
         site.set_codes(*coded_from_tensors(tensors, scheme.weight), scheme.weight)
     else:
         site.weight = nn.Parameter(tensors["weight"].to(dtype))
+
+
+def _short(table: Tensor) -> Tensor:
+    """Row numbers in one or two bytes each: there is one for every timestep."""
+    if table.is_floating_point():
+        return table
+    return table.to(torch.uint8 if int(table.max()) < 256 else torch.int16)
 
 
 def _buffers(site: Quantized) -> dict[str, str]:

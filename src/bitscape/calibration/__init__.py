@@ -3,6 +3,7 @@
 from bitscape.calibration.extremes import Extremes
 from bitscape.calibration.hessian import Hessian
 from bitscape.calibration.inputs import Statistic, site_input, watching
+from bitscape.calibration.mixing import mixed
 from bitscape.calibration.observe import hessian_of, hessians, observe, replay
 from bitscape.calibration.ranges import StepSamples
 from bitscape.calibration.record import CalibrationSet, record
@@ -21,6 +22,7 @@ __all__ = [
     "Unit",
     "hessian_of",
     "hessians",
+    "mixed",
     "observe",
     "record",
     "replay",

@@ -19,8 +19,9 @@ Latent = Float[Tensor, "batch channel height width"]
 class Denoising:
     """The part of an adapter that needs to know only the shape of the latents and the schedule.
 
-    Steps are those of the published sampler. One with another number of steps reads, at each
-    timestep, the table row of the nearest published one.
+    The clock of the network is the timestep of the noise schedule, whichever sampler stops there:
+    a table has a row for each timestep that was calibrated, and a sampler with other stops reads
+    the nearest. `steps` is the number of stops of the published sampler.
     """
 
     style: Style = "diffusion"
@@ -39,7 +40,8 @@ class Denoising:
         self.config = config
         self.num_classes = num_classes
         self.shape = shape
-        self.steps = {"": steps}
+        self.stops = steps
+        self.steps = {"": diffusion.timesteps}
         self.diffusion = diffusion
 
     def conditioning(self, conditions: Tensor) -> tuple[Tensor, ...]:
@@ -51,9 +53,8 @@ class Denoising:
         return torch.full_like(conditions, self.num_classes)
 
     def step_of(self, t: Int[Tensor, " batch"]) -> Int[Tensor, "batch 1"]:
-        """The table row of each timestep: the nearest timestep of the published sampler."""
-        default = self.diffusion.spaced(self.steps[""]).to(t.device)
-        return (t[:, None] - default[None, :]).abs().argmin(dim=1, keepdim=True)
+        """The clock index of each sample: its timestep."""
+        return t[:, None]
 
     def trajectory(
         self,
@@ -68,7 +69,7 @@ class Denoising:
         clip: float | None = None,
     ) -> Trajectory:
         """From pure noise by `solver`; `guidance` g combines u + g (c - u), none at 1 (or 0)."""
-        count = steps or self.steps[""]
+        count = steps or self.stops
         path = make_solver(solver, self.diffusion, count, randomness, clip, eta)
         guided = guidance not in (0, 1)
         if guided:

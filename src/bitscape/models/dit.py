@@ -177,7 +177,7 @@ def sine_positions(channels: int, side: int) -> Float[Tensor, "token channel"]:
 
 
 class DiTAdapter(Denoising):
-    """What the library needs to know of DiT. Steps are those of the default sampler."""
+    """What the library needs to know of DiT."""
 
     family = "dit"
 
@@ -224,7 +224,7 @@ class DiTAdapter(Denoising):
         class of diffusers. `guided_channels` None guides all channels of the noise, as in the
         paper; the released script, and so the published figures, guide the first three of four.
         """
-        config, count = self.config, steps or self.steps[""]
+        config, count = self.config, steps or self.stops
         channels, ancestral = config.latent_channels, solver == "ddpm"
         if ancestral and (clip is not None or eta):
             raise ValueError(f"{clip=} and {eta=} are not for solver 'ddpm': leave them out")

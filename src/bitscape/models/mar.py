@@ -65,10 +65,10 @@ def masked_counts(length: int, iterations: int) -> list[int]:
 
 
 class MARAdapter:
-    """What the library needs to know of MAR. Steps are iterations and the head's diffusion steps.
+    """What the library needs to know of MAR. Steps are iterations, for the head timesteps.
 
-    A sampler with other numbers reads the table row of the nearest default iteration (by the number
-    of unknown tokens) and timestep.
+    A sampler with other iterations reads the table row of the nearest default one, by the number of
+    unknown tokens.
     """
 
     family = "mar"
@@ -78,9 +78,9 @@ class MARAdapter:
 
     def __init__(self, config: MARConfig) -> None:
         self.config = config
-        self.steps = {"backbone": config.iterations, "head": config.head_steps}
-        self.num_classes = config.num_classes
         self.diffusion = CosineDiffusion()
+        self.steps = {"backbone": config.iterations, "head": self.diffusion.timesteps}
+        self.num_classes = config.num_classes
 
     def sites(self, network: nn.Module) -> list[Site]:
         """qkv, proj, fc1, fc2 of each block, the linear between encoder and decoder, the head's.
@@ -197,7 +197,7 @@ class MARAdapter:
         for position, time in enumerate(path.times):
             t = torch.full((1, 1), time, device=z.device)
             inputs = x.repeat(len(z) // batch, 1, 1)
-            output = yield Call("head", self.head_step(t), (inputs, t, z))
+            output = yield Call("head", t, (inputs, t, z))
             noise = output[..., :channels]
             if len(z) > batch:
                 noise = guide(noise, strength - 1)
@@ -212,11 +212,6 @@ class MARAdapter:
         """The table row of a call with `masked` unknown tokens: the nearest default iteration."""
         counts = masked_counts(self.config.length, self.config.iterations)[:-1]
         return constant_step(min(range(len(counts)), key=lambda i: abs(counts[i] - masked)))
-
-    def head_step(self, t: Int[Tensor, "batch token"]) -> Int[Tensor, "batch token"]:
-        """The table row of each timestep: the nearest one of the default sampler."""
-        default = torch.tensor(self.diffusion.spaced(self.config.head_steps), device=t.device)
-        return (t.unsqueeze(-1) - default).abs().argmin(dim=-1)
 
     def replay(self, calls: Sequence[Call]) -> list[Call]:
         """Every call stands alone: known tokens and noisy tokens are its arguments."""
@@ -261,7 +256,7 @@ class MARAdapter:
         def start() -> Trajectory:
             args = (take(tokens, known), known, labels)
             z = yield Call("backbone", self.backbone_step(masked), args)
-            return (yield Call("head", self.head_step(t), (x, t, take(z, wanted))))
+            return (yield Call("head", t, (x, t, take(z, wanted))))
 
         return Lesson(start, noise)
 

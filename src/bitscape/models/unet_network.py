@@ -27,7 +27,7 @@ class UNetConfig:
     `cross_attention_dim` they also attend to a context of that width: one embedded class token, or
     the encoded prompt. Without it a class is added to the time embedding. Heads are counted by
     `num_heads`, or are `attention_head_dim` channels wide; one head if neither is given.
-    `steps` counts the rows of a step table, those of the published sampler.
+    `steps` counts those of the published sampler.
     """
 
     sample_size: int

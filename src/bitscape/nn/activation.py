@@ -81,6 +81,15 @@ class ActivationQuantizer(nn.Module):
 
     def grid(self, u: Float[Tensor, "*batch channel"]) -> Grid:
         """The static grid for `u` at the clock's position, with as many axes as `u`."""
+        return self.grid_in(u, self._scale(), self.table_zero)
+
+    def grid_in(
+        self,
+        u: Float[Tensor, "*batch channel"],
+        scale: Float[Tensor, "rows splits"],
+        zero: Float[Tensor, "rows splits"] | None,
+    ) -> Grid:
+        """The same with another table of the same size in place of its own."""
         rows = self.rows()
         if rows.numel() == 1:
             shape = (1,) * (u.ndim - 1)
@@ -91,9 +100,9 @@ class ActivationQuantizer(nn.Module):
                 f"a range for each position needs an input with{'' if self.tokens else 'out'} "
                 f"a token axis, as the site declares, got {tuple(u.shape)}"
             )
-        grid = step_grid(self._scale(), self.table_zero, rows, self.splits)
-        zero = None if grid.zero is None else grid.zero.view(*shape, -1)
-        return Grid(grid.scale.view(*shape, -1), zero)
+        grid = step_grid(scale, zero, rows, self.splits)
+        zeros = None if grid.zero is None else grid.zero.view(*shape, -1)
+        return Grid(grid.scale.view(*shape, -1), zeros)
 
     def forward(self, u: Float[Tensor, "*batch channel"]) -> Float[Tensor, "*batch channel"]:
         """`u` rounded; gradients pass straight through."""

@@ -103,6 +103,11 @@ class QuantConv2d(nn.Module):
         scale, shift = scale.to(self.weight), None if shift is None else shift.to(self.weight)
         self.scale, self.shift = compose_affine(self.scale, self.shift, scale, shift)
 
+    @property
+    def pads_with_zeros(self) -> bool:
+        """Whether windows at the edges hold zeros."""
+        return any(self.padding) and self.padding_mode == "constant"
+
     @torch.no_grad()
     def bake(self) -> None:
         """Merge the learned delta into W, exactly."""
@@ -117,8 +122,7 @@ class QuantConv2d(nn.Module):
 
         A producer of a zero-padded convolution cannot absorb a shift: its zeros would move.
         """
-        padded = any(self.padding) and self.padding_mode == "constant"
-        if Absorb.SHIFT in absorbed and self.shift is not None and padded:
+        if Absorb.SHIFT in absorbed and self.shift is not None and self.pads_with_zeros:
             raise ValueError(f"{self.site.name} pads with zeros: its shift cannot be folded")
         self.scale, self.shift = keep_after_fold(self.scale, self.shift, absorbed)
 

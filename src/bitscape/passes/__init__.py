@@ -6,6 +6,7 @@ from bitscape.passes.fold_view import FoldView
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.gain import FaithfulGain, Gain
 from bitscape.passes.learned import Clip, Learned, Learner, UpOrDown
+from bitscape.passes.learned_steps import InSteps
 from bitscape.passes.mixed_precision import MixedPrecision
 from bitscape.passes.objectives import Answer, Imitation, Objective, TrainingLoss
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
@@ -33,6 +34,7 @@ __all__ = [
     "Gain",
     "Greedy",
     "Imitation",
+    "InSteps",
     "Index",
     "Learned",
     "Learner",

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,9 @@ Tensors = tuple[Tensor, ...]
 
 @contextmanager
 def standing_in(
-    network: nn.Module, learned: Mapping[str, Learned], affines: Mapping[str, Affine]
+    network: nn.Module,
+    learned: Mapping[str, Learned],
+    affines: Mapping[str, Affine],
 ) -> Iterator[None]:
     """Put learned layers in the places of real ones while the context lasts."""
     real = {name: network.get_submodule(name) for name in learned}
@@ -50,20 +51,19 @@ def block_error(
 
 def descend(
     unit: Unit,
-    groups: list[dict[str, Any]],
+    optimizers: Sequence[torch.optim.Optimizer],
     learned: Mapping[str, Learned],
     aims: Sequence[Tensors],
     steps: int,
     unity: float,
     context: Context,
 ) -> None:
-    """Take `steps` of Adam on the block's error against each of `aims`, and the penalties.
+    """Take `steps` down the block's error against each of `aims`, and the penalties.
 
     The error is divided by `unity`: those of blocks differ by orders of magnitude.
     """
-    optimizer = torch.optim.Adam([group for group in groups if group["params"]])
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+    schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(o, steps) for o in optimizers]
     generator = torch.Generator().manual_seed(context.seed)
     for done, index in enumerate(_shuffled(len(unit.inputs), steps, generator)):
         output = unit.output(index)
@@ -72,8 +72,9 @@ def descend(
         gradients = torch.autograd.grad(loss / max(unity, 1e-30) + penalty, parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        optimizer.step()
-        schedule.step()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         context.progress(f"training {unit.block.name}", done + 1, steps)
 
 

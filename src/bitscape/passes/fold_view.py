@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from bitscape.algorithms import error_shares, output_error
+from bitscape.algorithms import column_maxima, dilation_scale, error_shares, output_error
 from bitscape.calibration import Rows
 from bitscape.formats import SiteScheme, TensorScheme
 from bitscape.passes.transform import Transform
@@ -17,9 +17,13 @@ from bitscape.quantizers import (
     dequantize_weight,
     fake_quantize,
     fake_quantize_dynamic,
+    minmax,
     quantize_weight,
+    to_groups,
     weight_grid,
 )
+
+Channels = Float[Tensor, " channel"]
 
 NOMINAL_SPEED = 1e10
 """Operations a second that a budget reckons with: two cores of a laptop."""
@@ -35,10 +39,11 @@ FITTED = 8192
 class FoldView:
     """Sampled rows of x, the weights W of every consumer and their schemes.
 
-    `row_of` is the row of the static table that each sampled row of x will use. `run` is the run of
-    channels that a rotation may not cross, 0 for none; `seed` draws its signs. Positions before
-    `sinks` are those of leading tokens that are unlike all others. `shiftable` says whether x may
-    be shifted.
+    Of a convolution the rows are windows: `taps` columns for each channel; `splits` of which, so
+    many columns each, have ranges of their own. `row_of` is the row of the static table that each
+    sampled row of x will use. `run` is the run of channels that a rotation may not cross, 0 for
+    none; `seed` draws its signs. Positions before `sinks` are those of leading tokens that are
+    unlike all others. `shiftable` says whether x may be shifted.
     """
 
     rows: Rows
@@ -51,11 +56,36 @@ class FoldView:
     seed: int = 0
     sinks: int = 0
     shiftable: bool = True
+    taps: int = 1
+    splits: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
         """The number of input channels."""
-        return self.rows.X.shape[1]
+        return self.rows.X.shape[1] // self.taps
+
+    @property
+    def max_abs(self) -> Channels:
+        """The largest magnitude of each channel of x."""
+        return self._by_channel(self.rows.max_abs).amax(dim=1)
+
+    @property
+    def mean_abs(self) -> Channels:
+        """The mean magnitude of each channel of x."""
+        return self._by_channel(self.rows.mean_abs).mean(dim=1)
+
+    @property
+    def column_maxima(self) -> Channels:
+        """The largest magnitude of each channel's weights, over all consumers."""
+        return self._by_channel(column_maxima(self.weights)).amax(dim=1)
+
+    def dilation(self, *, published: bool) -> Channels:
+        """How far each channel's weights can grow, all of its taps and consumers considered."""
+        pairs = [(W, s.weight) for W, s in zip(self.weights, self.schemes, strict=True)]
+        grouped = [W if s is None else to_groups(W, s.granularity) for W, s in pairs]
+        symmetric = all(s is not None and s.symmetric for _, s in pairs)
+        columns = dilation_scale(grouped, magnitudes=symmetric and not published)
+        return self._by_channel(columns).amin(dim=1)
 
     @cached_property
     def plain(self) -> float:
@@ -74,7 +104,7 @@ class FoldView:
 
     def error(self, transform: Transform) -> float:
         """The relative squared error of the consumers' outputs, rounded behind `transform`."""
-        U = transform.inputs(self.rows.X)
+        U = self.inputs(transform)
         U_hat = self.rounded_inputs(U)
         total = 0.0
         for turned, W_hat in self.rounded_weights(transform):
@@ -86,12 +116,16 @@ class FoldView:
 
         The rounding of the inputs is that of their own groups, not of one reference channel.
         """
-        U, root = transform.inputs(self.rows.X), self.rows.weights.sqrt()[:, None]
+        U, root = self.inputs(transform), self.rows.weights.sqrt()[:, None]
         U_hat = self.rounded_inputs(U)
         rounded = self.rounded_weights(transform)
         pairs = [error_shares(U * root, U_hat * root, W, W_hat) for W, W_hat in rounded]
         A, B = (torch.stack(parts).sum(dim=0) for parts in zip(*pairs, strict=True))
-        return A, B
+        return self._by_channel(A).sum(dim=1), self._by_channel(B).sum(dim=1)
+
+    def inputs(self, transform: Transform) -> Float[Tensor, "row column"]:
+        """The sampled rows behind `transform`."""
+        return self._widened(transform).inputs(self.rows.X)
 
     @property
     def activation(self) -> TensorScheme | None:
@@ -103,21 +137,39 @@ class FoldView:
         scheme = self.activation
         if scheme is None:
             return U
-        if scheme.dynamic:
+        # A convolution has no range for a window: that of a step stands for that of a sample.
+        if scheme.dynamic and self.taps == 1:
             return fake_quantize_dynamic(U, scheme)
+        rule = minmax if scheme.dynamic else self.activation_range
         result = U.clone()
         for row in self.row_of.unique().tolist():
             mine = self.row_of == row
-            result[mine] = _static(U[mine], scheme, self.activation_range)
+            parts = U[mine].split(self.splits or U.shape[1], dim=1)
+            result[mine] = torch.cat([_static(part, scheme, rule) for part in parts], dim=1)
         return result
 
     def rounded_weights(self, transform: Transform) -> list[tuple[Tensor, Tensor]]:
         """Each consumer's weight behind `transform`, and the same rounded to nearest."""
-        turned = [transform.weight(W) for W in self.weights]
+        wide = self._widened(transform)
+        turned = [wide.weight(W) for W in self.weights]
         return [
             (W, nearest_weight(W, scheme.weight, self.weight_range))
             for W, scheme in zip(turned, self.schemes, strict=True)
         ]
+
+    def _by_channel(self, columns: Float[Tensor, " column"]) -> Float[Tensor, "channel tap"]:
+        return columns.view(-1, self.taps)
+
+    def _widened(self, transform: Transform) -> Transform:
+        """`transform` for every tap of each channel."""
+        if self.taps == 1:
+            return transform
+        assert not transform.order
+        scale, shift = (
+            None if v is None else v.repeat_interleave(self.taps)
+            for v in (transform.scale, transform.shift)
+        )
+        return Transform(transform.label, scale, shift)
 
 
 def nearest_weight(

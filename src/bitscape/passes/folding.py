@@ -5,19 +5,35 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from bitscape.nn import QuantLinear
+from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.transform import Transform
 from bitscape.structure import Absorb, Fold
 
 AFFINE = frozenset({Absorb.SCALE, Absorb.SHIFT})
 
 
-def consumers(network: nn.Module, fold: Fold) -> list[QuantLinear]:
-    """The layers that read the fold's x; they have to be linear and in the normal form."""
+def consumers(network: nn.Module, fold: Fold) -> list[QuantLinear | QuantConv2d]:
+    """The layers that read the fold's x; they have to be in the normal form."""
     layers = [network.get_submodule(name) for name in fold.consumers]
-    linear = [layer for layer in layers if isinstance(layer, QuantLinear)]
-    assert len(linear) == len(layers)
-    return linear
+    known = [layer for layer in layers if isinstance(layer, QuantLinear | QuantConv2d)]
+    assert len(known) == len(layers)
+    return known
+
+
+def channels(layer: QuantLinear | QuantConv2d) -> int:
+    """The number of input channels."""
+    if isinstance(layer, QuantLinear):
+        return layer.in_features
+    return layer.weight_shape[1] * layer.groups
+
+
+def absorbed(fold: Fold, layers: Sequence[QuantLinear | QuantConv2d]) -> frozenset[Absorb]:
+    """What of an affine change the producer takes over from its consumers, exactly.
+
+    Never the shift of a convolution that pads with zeros: they would have to move with it.
+    """
+    padded = any(isinstance(layer, QuantConv2d) and layer.pads_with_zeros for layer in layers)
+    return (fold.takes & AFFINE) - ({Absorb.SHIFT} if padded else frozenset())
 
 
 def apply_transform(network: nn.Module, fold: Fold, transform: Transform) -> None:
@@ -31,37 +47,45 @@ def apply_transform(network: nn.Module, fold: Fold, transform: Transform) -> Non
     for layer in layers:
         if affine:
             assert layer.weight is not None
-            ones = torch.ones(layer.in_features, device=layer.weight.device)
+            ones = torch.ones(channels(layer), device=layer.weight.device)
             layer.affine(ones if transform.scale is None else transform.scale, transform.shift)
         if transform.order:
+            assert isinstance(layer, QuantLinear)
             layer.rotate(transform.order, transform.signs)
-    if affine and fold.takes & AFFINE:
-        _push(network, fold, transform, layers)
+    taken = absorbed(fold, layers)
+    if affine and taken:
+        _push(network, fold, transform, layers, taken)
     whole = all(layer.scale is None and layer.shift is None for layer in layers)
     if transform.order and fold.turn is not None and whole:
         fold.turn(network, Transform(order=transform.order, signs=transform.signs).inputs)
         for layer in layers:
+            assert isinstance(layer, QuantLinear)
             layer.drop_rotation()
 
 
-def costs_work(fold: Fold, transform: Transform) -> bool:
+def costs_work(network: nn.Module, fold: Fold, transform: Transform) -> bool:
     """Whether something of `transform` has to be computed at run time."""
-    scale = transform.scale is not None and Absorb.SCALE not in fold.takes
-    shift = transform.shift is not None and Absorb.SHIFT not in fold.takes
+    taken = absorbed(fold, consumers(network, fold))
+    scale = transform.scale is not None and Absorb.SCALE not in taken
+    shift = transform.shift is not None and Absorb.SHIFT not in taken
     return scale or shift or (transform.order > 1 and fold.turn is None)
 
 
 def _push(
-    network: nn.Module, fold: Fold, transform: Transform, layers: Sequence[QuantLinear]
+    network: nn.Module,
+    fold: Fold,
+    transform: Transform,
+    layers: Sequence[QuantLinear | QuantConv2d],
+    taken: frozenset[Absorb],
 ) -> None:
     weight = layers[0].weight
     assert weight is not None
-    ones = torch.ones(layers[0].in_features).to(weight)
+    ones = torch.ones(channels(layers[0])).to(weight)
     scale, shift = ones, torch.zeros_like(ones)
-    if Absorb.SCALE in fold.takes and transform.scale is not None:
+    if Absorb.SCALE in taken and transform.scale is not None:
         scale = transform.scale.to(weight)
-    if Absorb.SHIFT in fold.takes and transform.shift is not None:
+    if Absorb.SHIFT in taken and transform.shift is not None:
         shift = transform.shift.to(weight)
     fold.push(network, scale, shift)
     for layer in layers:
-        layer.drop_prologue(fold.takes & AFFINE)
+        layer.drop_prologue(taken)

@@ -30,7 +30,9 @@ class FaithfulGain:
     gain: bool = True
 
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
-        """The one candidate."""
+        """The one candidate; none for a convolution, whose windows hold a channel many times."""
+        if fold.taps > 1:
+            return
         seen = replace(fold, rows=fold.rows.after(fold.sinks))
         smooth = smoothed(seen, self.alpha)
         scale = smooth.scale
@@ -81,7 +83,12 @@ class Gain:
     shift: bool = True
 
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
-        """The best start, then the candidates, each with the error that the model predicts."""
+        """The best start, then the candidates, each with the error that the model predicts.
+
+        Nothing for a convolution, whose windows hold a channel many times.
+        """
+        if fold.taps > 1:
+            return
         start = min(self._starts(fold), key=fold.error)
         yield start
         if fold.activation is None:

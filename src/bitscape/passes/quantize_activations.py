@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bitscape.calibration import StepSamples, observe
 from bitscape.formats import QuantScheme, TensorScheme
@@ -25,9 +25,11 @@ class QuantizeActivations:
     """Quantize the input of every site whose scheme asks for it.
 
     Static ranges are fitted by the rule called `range` on the inputs of the network as it stands.
-    `index` "step" gives each position of the trajectory a range of its own, "run" each run of
-    positions that the site declares; a position that was never recorded takes that of the nearest
-    one that was.
+    `index` "step" gives each position of the trajectory, or timestep of a diffusion, a range of its
+    own, or with a bound of `rows` each group of neighbours; "run" each run of positions that the
+    site declares. One that was never recorded takes that of the nearest one that was: a sampler
+    may stop at other timesteps than those of the calibration. A site that has its ranges already,
+    learnt with its weights, keeps them.
 
     Attention stays in 16 bits unless the scheme names its role, as in "W8A8/attend=W16A8": then
     its operands are rounded, by the token or, static, by the head, and as `probabilities` and
@@ -41,6 +43,11 @@ class QuantizeActivations:
     index: Index = "none"
     probabilities: Probabilities | None = None
     shift_and_sum: bool = False
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"a table of ranges has at least one row, got {self.rows}")
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether any activation has a static range."""
@@ -60,9 +67,10 @@ class QuantizeActivations:
         for done, (site, scheme) in enumerate(wanted, start=1):
             layer = pipeline.network.get_submodule(site.name)
             assert isinstance(layer, QuantLinear | QuantConv2d)
-            quantizer = layer.quantize_activation(scheme)
-            if site.name in samples:
-                self.fill(quantizer, samples[site.name], pipeline, site)
+            if not has_table(layer):
+                quantizer = layer.quantize_activation(scheme)
+                if site.name in samples:
+                    self.fill(quantizer, samples[site.name], pipeline, site)
             context.site_report(site.name)["activation"] = str(scheme)
             context.progress("quantizing activations", done, len(wanted))
 
@@ -89,7 +97,12 @@ class QuantizeActivations:
         context: Context,
         wanted: Sequence[tuple[Site, TensorScheme]],
     ) -> dict[str, StepSamples]:
-        static = [site for site, scheme in wanted if not scheme.dynamic]
+        network = pipeline.network
+        static = [
+            site
+            for site, scheme in wanted
+            if not scheme.dynamic and not has_table(network.get_submodule(site.name))
+        ]
         if not static:
             return {}
         calls = context.calibrated("a static activation range").calls
@@ -104,7 +117,7 @@ class QuantizeActivations:
     ) -> None:
         """Set the static ranges of one site from what was seen of its input."""
         seen = samples.positions()
-        row_of = position_rows(seen, site, pipeline, self.index)
+        row_of = self.table_rows(seen, site, pipeline)
         members = [
             [position for position, row in zip(seen, row_of, strict=True) if row == wanted]
             for wanted in range(max(row_of) + 1)
@@ -123,6 +136,19 @@ class QuantizeActivations:
             everywhere.to(device) if len(members) > 1 else None,
         )
 
+    def table_rows(self, seen: Sequence[int], site: Site, pipeline: Pipeline) -> list[int]:
+        """The table row of each position that was `seen`, rows counted from 0, ascending."""
+        # A vector that conditions all positions of a sequence at once has no row for each.
+        shared = not site.tokens and pipeline.adapter.style == "autoregressive"
+        if shared or self.index == "none":
+            return [0] * len(seen)
+        if self.index == "step" or not site.runs:
+            count = min(self.rows or len(seen), len(seen))
+            return [place * count // len(seen) for place in range(len(seen))]
+        runs = [bisect_right(site.runs, position) for position in seen]
+        numbers = {run: row for row, run in enumerate(dict.fromkeys(runs))}
+        return [numbers[run] for run in runs]
+
     def _row(self, splits: Sequence[Tensor], scheme: TensorScheme) -> Grid:
         """The grids of one row of the table, one for each split."""
         rule = range_rule(self.range)
@@ -132,17 +158,10 @@ class QuantizeActivations:
         return Grid(scale, torch.cat(zeros) if zeros else None)
 
 
-def position_rows(seen: Sequence[int], site: Site, pipeline: Pipeline, index: Index) -> list[int]:
-    """The table row of each position that was `seen`, rows counted from 0 in ascending order."""
-    # A vector that conditions all positions of a sequence at once has no row for each.
-    shared = not site.tokens and pipeline.adapter.style == "autoregressive"
-    if shared or index == "none":
-        return [0] * len(seen)
-    if index == "step" or not site.runs:
-        return list(range(len(seen)))
-    runs = [bisect_right(site.runs, position) for position in seen]
-    numbers = {run: row for row, run in enumerate(dict.fromkeys(runs))}
-    return [numbers[run] for run in runs]
+def has_table(layer: nn.Module) -> bool:
+    """Whether the static ranges of `layer` are set."""
+    quantizer = layer.activation if isinstance(layer, QuantLinear | QuantConv2d) else None
+    return quantizer is not None and quantizer.table_scale is not None
 
 
 def nearest(seen: Sequence[int], steps: int) -> Tensor:

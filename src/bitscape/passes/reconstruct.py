@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bitscape.calibration import Extremes, Outputs, Unit, hessian_of, stream
+from bitscape.calibration import Extremes, Outputs, Unit, hessian_of, mixed, stream
 from bitscape.formats import QuantScheme
-from bitscape.nn import QuantAttend, QuantConv2d, QuantLinear
-from bitscape.passes.base import Context, Field, chosen
+from bitscape.nn import QuantConv2d, QuantLinear
+from bitscape.passes.base import Context, Field
+from bitscape.passes.block_inputs import BlockInputs, Tables, learning_ranges
 from bitscape.passes.descent import block_error, descend, standing_in
 from bitscape.passes.finished import read_finished, write_finished
 from bitscape.passes.folding import apply_transform
@@ -27,6 +29,7 @@ from bitscape.passes.learned import (
     UpOrDown,
     starting_affine,
 )
+from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.quantize_weights import (
     QuantizeWeights,
     check_weights,
@@ -35,7 +38,8 @@ from bitscape.passes.quantize_weights import (
 )
 from bitscape.passes.rounders import Greedy, Rounded
 from bitscape.passes.transform import Transform
-from bitscape.structure import Absorb, Fold, Pipeline
+from bitscape.structure import Absorb, Call, Fold, Pipeline
+from bitscape.training import LazyAdam
 
 Tensors = tuple[Tensor, ...]
 Basis = dict[str, Tensor]
@@ -47,10 +51,12 @@ class Reconstruct:
 
     A block reads what the quantized blocks before it emit, and is compared with the float block on
     the float stream, with `both` also on its own input. Dynamic activation quantizers are in place
-    meanwhile. `transform` lets the folds inside a block whose inputs are rounded, and whose
-    producer takes a scale, learn a change of basis at that rate (0 for none). Each of `steps`
-    reads one call. Only one block's inputs and outputs are held. Sites outside of blocks are left
-    to `rest`.
+    meanwhile, and static ones where `ranges` says how theirs are found; their tables are learnt
+    with the weights, at `range_rate`, each entry by the samples of its own steps. `mix` deals the
+    samples of all calls out anew, so many to a batch of mixed steps. `transform` lets the folds
+    inside a block whose inputs are rounded, and whose producer takes a scale, learn a change of
+    basis at that rate (0 for none). Each of `steps` reads one call. Only one block's inputs and
+    outputs are held. Sites outside of blocks are left to `rest`.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
@@ -60,13 +66,16 @@ class Reconstruct:
     steps: int = 200
     transform: float = 0.0
     both: bool = False
+    ranges: QuantizeActivations | None = None
+    range_rate: float = 0.0
+    mix: int | None = None
     rest: QuantizeWeights = QuantizeWeights(Greedy())
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.transform < 0:
+        if self.steps < 1 or self.transform < 0 or self.range_rate < 0:
             raise ValueError(
                 f"a reconstruction takes at least one step and no negative rate, got {self.steps} "
-                f"steps and a rate of {self.transform}"
+                f"steps and rates of {self.transform} and {self.range_rate}"
             )
         if self.transform and isinstance(self.learner, UpOrDown):
             raise ValueError("a learnt basis moves the grid that rounding up or down stands on")
@@ -78,7 +87,9 @@ class Reconstruct:
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
         """Replace the float weights by codes."""
         check_weights(pipeline, context.scheme)
-        calls = context.calibrated("reconstruction").calls
+        calls: Sequence[Call] = context.calibrated("reconstruction").calls
+        if self.mix is not None:
+            calls = mixed(calls, self.mix, torch.Generator().manual_seed(context.seed))
         blocks = pipeline.adapter.blocks(pipeline.network)
         work = _Work(self, pipeline, context)
         floats = Outputs(blocks)
@@ -96,14 +107,15 @@ class _Work:
         self.step, self.pipeline, self.context = step, pipeline, context
         self.network = pipeline.network
         self.schemes = {s.name: scheme for s, scheme in weight_sites(pipeline, context.scheme)}
-        self.activations = {site.name: s.activation for site, s in chosen(pipeline, context)}
+        self.inputs = BlockInputs(pipeline, context, step.ranges)
 
     def block(self, unit: Unit, full: Tensors) -> Tensors:
         """Quantize one block and return what the float block made of the float stream."""
         targets = unit.run(full)
         own = unit.run() if self.step.both else None
         names = sites_inside(unit.block, self.schemes)
-        self.quantize_activations(sites_inside(unit.block, self.activations))
+        inside = sites_inside(unit.block, self.inputs.schemes)
+        self.inputs.quantize(unit, inside)
         done, bases = self.finished(unit)
         if done.keys() != set(names):
             folds = self.learn_bases(unit, names)
@@ -123,17 +135,6 @@ class _Work:
         layer = self.network.get_submodule(name)
         assert isinstance(layer, QuantLinear | QuantConv2d)
         return layer
-
-    def quantize_activations(self, names: Sequence[str]) -> None:
-        """Dynamic quantizers need no ranges: they are there while the weights are learnt."""
-        for name in names:
-            scheme = self.activations[name]
-            if scheme is not None and scheme.dynamic:
-                layer = self.network.get_submodule(name)
-                if isinstance(layer, QuantAttend):
-                    layer.quantize(scheme)
-                else:
-                    self.layer(name).quantize_activation(scheme)
 
     def learn_bases(self, unit: Unit, names: Sequence[str]) -> list[tuple[Fold, Affine]]:
         """The folds whose basis is learnt, each with where it starts."""
@@ -170,22 +171,34 @@ class _Work:
             learned[name] = self.step.learner.start(basis, self.schemes[name], codes.get(name))
         first, start = copy.deepcopy(learned), copy.deepcopy(affines)
         before = block_error(unit, targets, first, start, self.schemes)
+        aims = [targets] if own is None else [targets, own]
+        tables = self.inputs.tables(names) if self.step.range_rate else {}
+        with learning_ranges(self.network, tables):
+            with standing_in(self.network, learned, affines):
+                rules = self.optimizers(learned, folds, tables)
+                descend(unit, rules, learned, aims, self.step.steps, before, self.context)
+            after = block_error(unit, targets, learned, affines, self.schemes)
+        entry = {"error_before": before, "error": min(before, after)}
+        self.context.report.setdefault("blocks", {})[unit.block.name] = entry
+        if after < before:
+            self.inputs.settle(tables)
+            return learned
+        for fold, affine in folds:
+            affine.load_state_dict(start[fold.consumers[0]].state_dict())
+        return first
+
+    def optimizers(
+        self, learned: Mapping[str, Learned], folds: Sequence[tuple[Fold, Affine]], tables: Tables
+    ) -> list[torch.optim.Optimizer]:
+        """Adam for weights and bases; for tables one that leaves alone the entries not read."""
         modules = [found for found in learned.values() if isinstance(found, nn.Module)]
         groups = [
             {"params": [p for m in modules for p in m.parameters()], "lr": self.step.learner.rate},
             {"params": [p for _, a in folds for p in a.parameters()], "lr": self.step.transform},
         ]
-        aims = [targets] if own is None else [targets, own]
-        with standing_in(self.network, learned, affines):
-            descend(unit, groups, learned, aims, self.step.steps, before, self.context)
-        after = block_error(unit, targets, learned, affines, self.schemes)
-        entry = {"error_before": before, "error": min(before, after)}
-        self.context.report.setdefault("blocks", {})[unit.block.name] = entry
-        if after < before:
-            return learned
-        for fold, affine in folds:
-            affine.load_state_dict(start[fold.consumers[0]].state_dict())
-        return first
+        entries = [p for table in tables.values() for p in table.parameters()]
+        adam = torch.optim.Adam([group for group in groups if group["params"]])
+        return [adam, LazyAdam(entries, self.step.range_rate)] if entries else [adam]
 
     def seeds(self, unit: Unit, names: Sequence[str]) -> dict[str, Tensor]:
         """The codes that the learner wants to start from."""
@@ -239,6 +252,7 @@ class _Work:
         for key, tensor in load_file(path.with_suffix(".bases")).items():
             fold, kind = key.rsplit("/", 1)
             bases.setdefault(fold, {})[kind] = tensor
+        self.inputs.restore(path.with_suffix(".ranges"))
         return read_finished(path), bases
 
     def keep(self, unit: Unit, done: Mapping[str, Rounded], bases: Mapping[str, Basis]) -> None:
@@ -249,6 +263,7 @@ class _Work:
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {f"{fold}/{kind}": t for fold, b in bases.items() for kind, t in b.items()}
         save_file(tensors, path.with_suffix(".bases"))
+        self.inputs.keep(path.with_suffix(".ranges"), list(done))
         write_finished(path, done)
 
     def _path(self, unit: Unit) -> Path | None:
@@ -276,7 +291,7 @@ class _Work:
             and layer.lowrank_down is None
             for layer in layers
         )
-        read = [self.activations[name] for name in fold.consumers]
+        read = [self.inputs.schemes[name] for name in fold.consumers]
         return plain and any(scheme is not None and scheme.dynamic for scheme in read)
 
 

@@ -9,8 +9,6 @@ import torch
 from bitscape.algorithms import (
     awq_scale,
     balanced_dilation_scale,
-    column_maxima,
-    dilation_scale,
     smoothquant_scale,
     unit_gauge,
 )
@@ -51,7 +49,7 @@ class MeanSmooth:
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
         """One candidate an alpha."""
         for alpha in self.alphas:
-            yield Transform(f"awq {alpha:g}", awq_scale(fold.rows.mean_abs, alpha))
+            yield Transform(f"awq {alpha:g}", awq_scale(fold.mean_abs, alpha))
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,9 @@ class Rotate:
     alphas: tuple[float | None, ...] = (None,)
 
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
-        """One candidate an alpha; None rotates x itself."""
+        """One candidate an alpha, for linear layers; None rotates x itself."""
+        if fold.taps > 1:
+            return
         order = largest_order(fold.run or fold.width)
         drawn = torch.Generator().manual_seed(fold.seed)
         signs = 1.0 - 2.0 * torch.randint(2, (fold.width,), generator=drawn)
@@ -77,22 +77,27 @@ class Rotate:
 
 @dataclass(frozen=True)
 class Dilate:
-    """Weight dilation, full or balanced between the two errors; nothing where it does nothing."""
+    """Weight dilation, full or balanced between the two errors; nothing where it does nothing.
+
+    `published` keeps both ends of every row, as the paper does, where a symmetric grid would let a
+    channel grow up to the row's largest magnitude.
+    """
 
     balanced: bool = True
+    published: bool = False
 
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
         """At most one candidate."""
-        full = dilation_scale(fold.weights)
+        full = fold.dilation(published=self.published)
         if not self.balanced:
             yield Transform("dilation", full)
         elif fold.activation is not None:
             A, B = fold.shares(Transform("dilation", full))
-            scale = balanced_dilation_scale(full, fold.rows.max_abs, A, B)
+            scale = balanced_dilation_scale(full, fold.max_abs, A, B)
             yield Transform("balanced dilation", scale)
 
 
 def smoothed(fold: FoldView, alpha: float) -> Transform:
     """SmoothQuant's transform of a fold."""
-    scale = smoothquant_scale(fold.rows.max_abs, column_maxima(fold.weights), alpha)
+    scale = smoothquant_scale(fold.max_abs, fold.column_maxima, alpha)
     return Transform(f"smoothquant {alpha:g}", unit_gauge(scale))

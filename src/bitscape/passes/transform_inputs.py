@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch import nn
 
 from bitscape.calibration import Rows, RowSamples, Unit, observe, stream
-from bitscape.formats import QuantScheme
-from bitscape.nn import QuantLinear
+from bitscape.formats import QuantScheme, SiteScheme
+from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field, chosen
 from bitscape.passes.fold_view import FoldView
-from bitscape.passes.folding import apply_transform, consumers, costs_work
+from bitscape.passes.folding import absorbed, apply_transform, channels, consumers, costs_work
 from bitscape.passes.provisional import Provisional
-from bitscape.passes.quantize_activations import QuantizeActivations, position_rows
+from bitscape.passes.quantize_activations import QuantizeActivations
+from bitscape.passes.quantize_weights import within_splits
 from bitscape.passes.rounders import range_rule
 from bitscape.passes.rules import Rule
 from bitscape.passes.transform import Transform
@@ -86,7 +88,7 @@ class _Work:
         self.step, self.pipeline, self.context = step, pipeline, context
         pairs = chosen(pipeline, context)
         self.sites = {site.name: site for site, _ in pairs}
-        self.schemes = {site.name: scheme for site, scheme in pairs}
+        self.schemes = {s.name: _within_splits(pipeline, s, scheme) for s, scheme in pairs}
         folds = pipeline.adapter.folds(pipeline.network)
         self.todo = {fold.name: fold for fold in folds if self.wanted(fold)}
         self.total = len(self.todo)
@@ -94,14 +96,14 @@ class _Work:
         self.provisional = Provisional(pipeline, self.schemes, weight_range, step.activations)
 
     def wanted(self, fold: Fold) -> bool:
-        """Whether the pass may touch `fold`: its sites are linear and of the roles it is for."""
+        """Whether the pass may touch `fold`: its sites are of the roles it is for."""
         if not all(name in self.sites for name in fold.consumers):
             return False
         layers = [self.pipeline.network.get_submodule(name) for name in fold.consumers]
         roles = {self.sites[name].role.value for name in fold.consumers}
         free = Absorb.SCALE in fold.takes or fold.turn is not None
-        linear = all(isinstance(layer, QuantLinear) for layer in layers)
-        return linear and roles <= set(self.step.roles) and (free or self.step.online)
+        whole = all(_ungrouped(layer) for layer in layers)
+        return whole and roles <= set(self.step.roles) and (free or self.step.online)
 
     def read_by(self, fold: Fold) -> Site:
         """The site whose input is looked at: all consumers read the same."""
@@ -126,6 +128,7 @@ class _Work:
         """Choose the change of basis of one fold and make it."""
         transform, entry = self.choose(fold, self.view(fold, rows))
         apply_transform(self.pipeline.network, fold, transform)
+        entry["folded"] = not costs_work(self.pipeline.network, fold, transform)
         for name in fold.consumers:
             self.context.site_report(name)["transform"] = entry
         del self.todo[fold.name]
@@ -135,12 +138,14 @@ class _Work:
         """The fold as the rules see it."""
         layers = consumers(self.pipeline.network, fold)
         site = self.read_by(fold)
-        index = self.step.activations.index
-        groups = position_rows(rows.seen.tolist(), site, self.pipeline, index)
+        taps = rows.X.shape[1] // channels(layers[0])
+        groups = self.step.activations.table_rows(rows.seen.tolist(), site, self.pipeline)
         row_of = torch.tensor(groups, device=rows.X.device)
         return FoldView(
             rows=rows,
-            weights=[w.detach().float() for layer in layers if (w := layer.weight) is not None],
+            weights=[
+                w.detach().flatten(1).float() for la in layers if (w := la.weight) is not None
+            ],
             schemes=[self.schemes[name] for name in fold.consumers],
             row_of=row_of[torch.searchsorted(rows.seen, rows.positions)],
             weight_range=range_rule(self.step.look),
@@ -148,7 +153,9 @@ class _Work:
             run=0 if fold.turn is None else fold.run,
             seed=self.context.seed,
             sinks=sinks(site, self.pipeline),
-            shiftable=self.step.online or Absorb.SHIFT in fold.takes,
+            shiftable=self.step.online or Absorb.SHIFT in absorbed(fold, layers),
+            taps=taps,
+            splits=tuple(taps * width for width in site.splits),
         )
 
     def choose(self, fold: Fold, view: FoldView) -> tuple[Transform, dict[str, Any]]:
@@ -162,7 +169,7 @@ class _Work:
         for candidate in islice(self._permitted(candidates, fold), self.limit(view)):
             tried += 1
             error = view.error(candidate)
-            dearer = costs_work(fold, candidate) and not costs_work(fold, best)
+            dearer = self._costs(fold, candidate) and not self._costs(fold, best)
             if error < least * (1 - self.step.toll * dearer):
                 best, least = candidate, error
         return best, _entry(best, before, least, tried)
@@ -178,8 +185,11 @@ class _Work:
         for candidate in candidates:
             scale = candidate.scale
             sound = scale is None or bool((scale.isfinite() & (scale > 0)).all())
-            if sound and (self.step.online or not costs_work(fold, candidate)):
+            if sound and (self.step.online or not self._costs(fold, candidate)):
                 yield candidate
+
+    def _costs(self, fold: Fold, transform: Transform) -> bool:
+        return costs_work(self.pipeline.network, fold, transform)
 
 
 def sinks(site: Site, pipeline: Pipeline) -> int:
@@ -187,6 +197,18 @@ def sinks(site: Site, pipeline: Pipeline) -> int:
     if pipeline.adapter.style == "diffusion" or not site.tokens:
         return 0
     return site.runs[-1] if len(site.runs) > 1 else 1
+
+
+def _ungrouped(layer: nn.Module) -> bool:
+    return isinstance(layer, QuantLinear) or (isinstance(layer, QuantConv2d) and layer.groups == 1)
+
+
+def _within_splits(pipeline: Pipeline, site: Site, scheme: SiteScheme) -> SiteScheme:
+    """The scheme with weight scales that do not cross a split of the input."""
+    if scheme.weight is None:
+        return scheme
+    layer = pipeline.network.get_submodule(site.name)
+    return replace(scheme, weight=within_splits(scheme.weight, site, layer))
 
 
 def _entry(best: Transform, before: float, after: float, tried: int) -> dict[str, Any]:

@@ -41,8 +41,9 @@ class Lesson:
 class Adapter(Protocol):
     """The facts of one model family. Passes meet a model only here.
 
-    `config` is the frozen dataclass the network was built from. `steps` counts the rows of a step
-    table for each sub-network that calls name: positions of the family's default trajectory.
+    `config` is the frozen dataclass the network was built from. `steps` counts the
+    values of the clock of each sub-network that calls name: positions of the family's default
+    trajectory, or the timesteps of a diffusion's noise schedule.
     `loss_name` names `loss`: "nll" (nats a token) or "denoising_loss" (mean squared error).
     `discrete` says whether outputs are logits over a codebook.
     """

@@ -1,8 +1,9 @@
 """Training: one resumable loop and the optimizers it drives."""
 
+from bitscape.training.lazy import LazyAdam
 from bitscape.training.loop import Progress, Run, Task, train
 from bitscape.training.optimizers import adamw, muon
 from bitscape.training.plan import Plan
 from bitscape.training.ranks import Ranks
 
-__all__ = ["Plan", "Progress", "Ranks", "Run", "Task", "adamw", "muon", "train"]
+__all__ = ["LazyAdam", "Plan", "Progress", "Ranks", "Run", "Task", "adamw", "muon", "train"]

@@ -1,0 +1,54 @@
+"""Batches of mixed steps: the samples of recorded calls dealt out anew."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bitscape.structure import Call
+
+
+def mixed(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[Call]:
+    """The samples of `calls` in random order, `size` to a call, each with the step of its own.
+
+    Only samples whose arguments have the same shapes share a call. Calls with a step for each
+    token, or with arguments that all samples share, stay as they are.
+    """
+    if size < 1:
+        raise ValueError(f"a batch holds at least one sample, got {size}")
+    result: list[Call] = []
+    alike: dict[tuple[object, ...], list[Call]] = {}
+    for call in calls:
+        if _divisible(call):
+            alike.setdefault(_shape(call), []).append(call)
+        else:
+            result.append(call)
+    for group in alike.values():
+        result += _dealt(group, size, generator)
+    return result
+
+
+def _divisible(call: Call) -> bool:
+    lengths = {len(arg) if arg.ndim else 0 for arg in call.args if isinstance(arg, Tensor)}
+    return call.step.shape[1] == 1 and len(lengths) == 1 and 0 not in lengths
+
+
+def _shape(call: Call) -> tuple[object, ...]:
+    shapes = (tuple(a.shape[1:]) if isinstance(a, Tensor) else a for a in call.args)
+    return (call.net, *shapes)
+
+
+def _dealt(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[Call]:
+    counts = [next(len(a) for a in call.args if isinstance(a, Tensor)) for call in calls]
+    steps = torch.cat([c.step.expand(n, 1) for c, n in zip(calls, counts, strict=True)])
+    columns = list(zip(*(call.args for call in calls), strict=True))
+    whole = [torch.cat(c) if isinstance(c[0], Tensor) else c[0] for c in columns]
+    order = torch.randperm(len(steps), generator=generator)
+    return [
+        Call(
+            calls[0].net,
+            steps[part],
+            tuple(a[part] if isinstance(a, Tensor) else a for a in whole),
+        )
+        for part in order.split(size)
+    ]

@@ -1,0 +1,114 @@
+"""The rounding of a block's inputs while the block is reconstructed, fixed or learnt."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bitscape.calibration import StepSamples, Unit
+from bitscape.formats import TensorScheme
+from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear
+from bitscape.passes.base import Context, chosen
+from bitscape.passes.learned_table import LearnedTable
+from bitscape.passes.quantize_activations import QuantizeActivations
+from bitscape.structure import Pipeline
+
+Tables = dict[str, LearnedTable]
+
+
+class BlockInputs:
+    """Puts the activation quantizers of one block in after another.
+
+    Static ones are left for later without `ranges`, which says how theirs are found.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, context: Context, ranges: QuantizeActivations | None
+    ) -> None:
+        self.pipeline, self.ranges = pipeline, ranges
+        pairs = chosen(pipeline, context)
+        self.sites = {site.name: site for site, _ in pairs}
+        self.schemes = {site.name: scheme.activation for site, scheme in pairs}
+
+    def quantize(self, unit: Unit, names: Sequence[str]) -> None:
+        """Round the inputs of the sites `names` of a block; static ranges are those it now sees."""
+        wanted = {name: scheme for name in names if (scheme := self.schemes[name]) is not None}
+        seen = {n: StepSamples(self.sites[n]) for n in wanted if self._static(n)}
+        unit.observe(seen)
+        for name, scheme in wanted.items():
+            layer = self.pipeline.network.get_submodule(name)
+            if isinstance(layer, QuantAttend):
+                if scheme.dynamic:
+                    layer.quantize(scheme)
+            elif scheme.dynamic:
+                self._put(name, scheme)
+            elif name in seen and self.ranges is not None:
+                self.ranges.fill(
+                    self._put(name, scheme), seen[name], self.pipeline, self.sites[name]
+                )
+
+    def tables(self, names: Sequence[str]) -> Tables:
+        """The static ranges among the sites `names`, ready to be learnt."""
+        layers = {name: self._layer(name) for name in names}
+        return {
+            name: LearnedTable(layer.activation)
+            for name, layer in layers.items()
+            if layer.activation is not None and layer.activation.table_scale is not None
+        }
+
+    def settle(self, tables: Tables) -> None:
+        """Make learnt ranges those of their layers."""
+        for name, table in tables.items():
+            scale, zero = table.table()
+            zero = None if zero is None else zero.detach()
+            quantizer = self._layer(name).activation
+            assert quantizer is not None
+            quantizer.set_table(scale.detach(), zero, table.row_of)
+
+    def keep(self, path: Path, names: Sequence[str]) -> None:
+        """Write the ranges of the sites `names` to `path`."""
+        tensors: dict[str, Tensor] = {}
+        for name in self.tables(names):
+            quantizer = self._layer(name).activation
+            assert quantizer is not None
+            kinds = {"scale": quantizer.table_scale, "zero": quantizer.table_zero}
+            tensors |= {f"{name}/{kind}": t for kind, t in kinds.items() if t is not None}
+        save_file(tensors, path)
+
+    def restore(self, path: Path) -> None:
+        """Read back what `keep` wrote; the quantizers are in place."""
+        kept = load_file(path)
+        for name in {key.rsplit("/", 1)[0] for key in kept}:
+            quantizer = self._layer(name).activation
+            assert quantizer is not None
+            quantizer.set_table(kept[f"{name}/scale"], kept.get(f"{name}/zero"), quantizer.row_of)
+
+    def _static(self, name: str) -> bool:
+        scheme = self.schemes[name]
+        layer = self.pipeline.network.get_submodule(name)
+        static = scheme is not None and not scheme.dynamic and self.ranges is not None
+        return static and not isinstance(layer, QuantAttend)
+
+    def _put(self, name: str, scheme: TensorScheme) -> ActivationQuantizer:
+        return self._layer(name).quantize_activation(scheme)
+
+    def _layer(self, name: str) -> QuantLinear | QuantConv2d:
+        layer = self.pipeline.network.get_submodule(name)
+        assert isinstance(layer, QuantLinear | QuantConv2d)
+        return layer
+
+
+@contextmanager
+def learning_ranges(network: nn.Module, tables: Mapping[str, LearnedTable]) -> Iterator[None]:
+    """Round by learnt ranges while the context lasts."""
+    layers = {name: network.get_submodule(name) for name in tables}
+    before = {name: layer.activation for name, layer in layers.items()}
+    try:
+        for name, layer in layers.items():
+            layer.activation = tables[name]
+        yield
+    finally:
+        for name, layer in layers.items():
+            layer.activation = before[name]

@@ -1,0 +1,113 @@
+"""Weights that are learnt in units of their step size, together with the step size.
+
+Liu et al., "DilateQuant", arXiv:2409.14307, section 4.3, trains the weights of a block with their
+scales. A rate of 0.01 would destroy weights of that size; in units of the step it is a hundredth of
+a code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from bitscape.formats import TensorScheme
+from bitscape.passes.rounders import Greedy, Rounded, range_rule
+from bitscape.quantizers import (
+    Grid,
+    from_groups,
+    lsq_quantize,
+    quantize_weight,
+    round_scale,
+    to_groups,
+    weight_grid,
+)
+
+Matrix = Float[Tensor, "out in"]
+Codes = UInt8[Tensor, "out codes"]
+
+# How far from the middle of GPTQ's code a weight may start, in steps.
+_INSIDE = 0.45
+
+
+@dataclass(frozen=True)
+class InSteps:
+    """Each weight moves by v steps of its grid, and each step size grows by a factor exp(a).
+
+    `rate` is that of v, `scale_rate` that of a. With `greedy` every weight starts inside the cell
+    of the code that GPTQ gave it, else at its float value.
+    """
+
+    range: str = "mse"
+    rate: float = 0.01
+    scale_rate: float = 0.001
+    greedy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0 or self.scale_rate < 0:
+            raise ValueError(
+                f"weights need a positive rate and their scales none below zero, got {self.rate} "
+                f"and {self.scale_rate}"
+            )
+
+    @property
+    def seed(self) -> Greedy | None:
+        """GPTQ on the same grids, if it is asked for."""
+        return Greedy(range=self.range) if self.greedy else None
+
+    def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> "Moving":
+        """No movement, or that into GPTQ's cells."""
+        return Moving(W, scheme, self, codes)
+
+
+class Moving(nn.Module):
+    """The movement of each weight, in steps, and the growth of each step."""
+
+    scale: Tensor
+    zero: Tensor | None
+
+    def __init__(
+        self, W: Matrix, scheme: TensorScheme, learner: InSteps, codes: Codes | None
+    ) -> None:
+        super().__init__()
+        self.scheme, self.learner = scheme, learner
+        grid = weight_grid(W, scheme, range_rule(learner.range))
+        self.register_buffer("scale", grid.scale)
+        self.register_buffer("zero", grid.zero)
+        grouped = to_groups(W, scheme.granularity)
+        moved = torch.zeros_like(grouped)
+        if codes is not None:
+            values = scheme.format.decode(to_groups(codes, scheme.granularity))
+            centre = values if grid.zero is None else values - grid.zero
+            placed = grouped / grid.scale
+            moved = placed.clamp(centre - _INSIDE, centre + _INSIDE) - placed
+        self.v = nn.Parameter(moved)
+        self.growth = nn.Parameter(torch.zeros_like(grid.scale))
+
+    def weight(self, W: Matrix) -> Matrix:
+        """`W` moved and rounded to nearest, with the gradients of LSQ."""
+        grid = self._grid()
+        # What is stored of a scale has no gradient of its own.
+        stored = round_scale(Grid(grid.scale.detach(), grid.zero), self.scheme).scale
+        scale = grid.scale + (stored - grid.scale).detach()
+        moved = to_groups(W, self.scheme.granularity) + self.scale * self.v
+        return from_groups(lsq_quantize(moved, scale, grid.zero, self.scheme.format), W.shape)
+
+    def penalty(self, progress: float) -> Tensor:
+        """Nothing."""
+        del progress
+        return self.v.new_zeros(())
+
+    @torch.no_grad()
+    def rounded(self, W: Matrix) -> Rounded:
+        """`W` moved, to nearest."""
+        grid = round_scale(self._grid(), self.scheme)
+        grouped = to_groups(W, self.scheme.granularity) + self.scale * self.v
+        codes = quantize_weight(from_groups(grouped, W.shape), grid, self.scheme)
+        moved = float(self.v.square().mean().sqrt())
+        return Rounded(codes, grid, {"moved": moved})
+
+    def _grid(self) -> Grid:
+        # Adam moves every parameter by the rate of v; the factor makes that the rate of the scale.
+        growth = self.growth * (self.learner.scale_rate / self.learner.rate)
+        return Grid(self.scale * growth.exp(), self.zero)
