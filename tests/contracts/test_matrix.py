@@ -24,6 +24,10 @@ SCHEME = {"gptvq": "W3A16,vq2d"}
 QUICK = {
     "adaround": {"steps": 2},
     "omniquant": {"steps": 2},
+    "dilatequant": {"steps": 2},
+    "dilatequant-faithful": {"steps": 2},
+    "quest": {"steps": 2},
+    "efficientdm": {"steps": 2, "batch": 4},
     "svdquant": {"rounds": 2},
     "mixed": {"bits": (2, 6)},
 }

@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 
-from bitscape.calibration import StepSamples, observe
+from bitscape.calibration import StepSamples, observe, record
+from bitscape.formats import parse_scheme
+from bitscape.models import FAMILIES
 from bitscape.nn import QuantConv2d, QuantLinear, insert, quantized_sites
 from bitscape.passes import Context, QuantizeActivations, run
 from bitscape.passes.base import chosen
@@ -84,3 +87,44 @@ def test_static_ranges_need_calibration(pipeline: Pipeline, context: Make) -> No
     assert not QuantizeActivations().needs_calibration(dynamic)
     with pytest.raises(ValueError, match="static activation range needs calibration"):
         run([QuantizeActivations()], pipeline, Context(static))
+
+
+def test_another_sampler_reads_the_rows_of_the_nearest_timesteps() -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    data = record(pipeline, [0, 1], seed=7, batch=2)
+    run(
+        [QuantizeActivations(index="step")],
+        pipeline,
+        Context(parse_scheme("W8A8,static"), data),
+    )
+    seen = torch.tensor(sorted({int(call.step) for call in data.calls}))
+    layer = pipeline.network.get_submodule("blocks.0.mlp.fc1")
+    assert isinstance(layer, QuantLinear)
+    quantizer = layer.activation
+    assert quantizer is not None and quantizer.table_scale is not None
+    assert len(quantizer.table_scale) == len(seen)
+    found: list[tuple[int, int]] = []
+
+    def watch(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        found.append((int(quantizer.clock.read()), int(quantizer.rows())))
+
+    hook = quantizer.register_forward_pre_hook(watch)
+    with torch.no_grad():
+        pipeline.latents(torch.arange(2), seed=0, steps=7)
+    hook.remove()
+    assert len({t for t, _ in found}) == 7
+    for t, row in found:
+        assert abs(int(seen[row]) - t) == int((seen - t).abs().min())
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_neighbouring_steps_share_a_row_under_a_bound(rows: int) -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    site = pipeline.adapter.sites(pipeline.network)[1]
+    found = QuantizeActivations(index="step", rows=rows).table_rows(range(0, 70, 7), site, pipeline)
+    assert found == sorted(found)
+    assert set(found) == set(range(min(rows, 10)))
+    sizes = [found.count(row) for row in set(found)]
+    assert max(sizes) - min(sizes) <= 1
+    with pytest.raises(ValueError, match="at least one row, got 0"):
+        QuantizeActivations(rows=0)

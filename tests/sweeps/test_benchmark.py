@@ -10,7 +10,7 @@ from bitscape.sweeps import FULL_PRECISION, read_grid
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmark"
 
 
-@pytest.mark.parametrize("name", ["ptq.yaml", "ptq-distance.yaml"])
+@pytest.mark.parametrize("name", ["ptq.yaml", "ptq-distance.yaml", "dilatequant.yaml"])
 def test_grid_is_read_and_its_recipes_are_found(name: str) -> None:
     grid = read_grid(FOLDER / name)
     cells = grid.cells(FOLDER)

@@ -6,12 +6,15 @@ from bitscape.methods.adaround import AdaRound
 from bitscape.methods.auto import Auto
 from bitscape.methods.awq import AWQ
 from bitscape.methods.base import Method
+from bitscape.methods.dilatequant import DilateQuant, FaithfulDilateQuant
+from bitscape.methods.efficientdm import EfficientDM
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.gptvq import GPTVQ
 from bitscape.methods.mixed import Mixed
 from bitscape.methods.omniquant import OmniQuant
 from bitscape.methods.ptq4arvg import PTQ4ARVG, FaithfulPTQ4ARVG
 from bitscape.methods.quarot import QuaRot
+from bitscape.methods.quest import QuEST
 from bitscape.methods.rtn import RTN
 from bitscape.methods.smoothquant import SmoothQuant
 from bitscape.methods.svdquant import SVDQuant
@@ -31,6 +34,10 @@ METHODS: Mapping[str, type[Method]] = {
     "vidit-q": ViDiTQ,
     "ptq4arvg": PTQ4ARVG,
     "ptq4arvg-faithful": FaithfulPTQ4ARVG,
+    "dilatequant": DilateQuant,
+    "dilatequant-faithful": FaithfulDilateQuant,
+    "efficientdm": EfficientDM,
+    "quest": QuEST,
     "auto": Auto,
 }
 
@@ -43,10 +50,14 @@ __all__ = [
     "RTN",
     "AdaRound",
     "Auto",
+    "DilateQuant",
+    "EfficientDM",
+    "FaithfulDilateQuant",
     "FaithfulPTQ4ARVG",
     "Method",
     "Mixed",
     "OmniQuant",
+    "QuEST",
     "QuaRot",
     "SVDQuant",
     "SmoothQuant",

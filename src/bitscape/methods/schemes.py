@@ -16,6 +16,7 @@ INTEGERS = (
     "W6A6",
     "W4A6",
     "W4A4",
+    "W4A4,static",
     "W4A4@g64",
 )
 FLOAT_WEIGHTS = (
@@ -41,6 +42,7 @@ INPUTS = (
     "W8A8,static",
     "W6A6,static",
     "W4A8,static",
+    "W4A4,static",
     "W4A4@g64",
     "We2m3Ae2m3",
     "We2m1Ae2m1",

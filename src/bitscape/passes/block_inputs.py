@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bitscape.calibration import StepSamples, Unit
 from bitscape.formats import TensorScheme
 from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, chosen
+from bitscape.passes.finished import read_groups, write_groups
 from bitscape.passes.learned_table import LearnedTable
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.structure import Pipeline
@@ -69,21 +69,20 @@ class BlockInputs:
 
     def keep(self, path: Path, names: Sequence[str]) -> None:
         """Write the ranges of the sites `names` to `path`."""
-        tensors: dict[str, Tensor] = {}
+        found: dict[str, dict[str, Tensor]] = {}
         for name in self.tables(names):
             quantizer = self._layer(name).activation
             assert quantizer is not None
             kinds = {"scale": quantizer.table_scale, "zero": quantizer.table_zero}
-            tensors |= {f"{name}/{kind}": t for kind, t in kinds.items() if t is not None}
-        save_file(tensors, path)
+            found[name] = {kind: t for kind, t in kinds.items() if t is not None}
+        write_groups(path, found)
 
     def restore(self, path: Path) -> None:
         """Read back what `keep` wrote; the quantizers are in place."""
-        kept = load_file(path)
-        for name in {key.rsplit("/", 1)[0] for key in kept}:
+        for name, kept in read_groups(path).items():
             quantizer = self._layer(name).activation
             assert quantizer is not None
-            quantizer.set_table(kept[f"{name}/scale"], kept.get(f"{name}/zero"), quantizer.row_of)
+            quantizer.set_table(kept["scale"], kept.get("zero"), quantizer.row_of)
 
     def _static(self, name: str) -> bool:
         scheme = self.schemes[name]

@@ -1,6 +1,6 @@
 """Gradient descent on what is learnt of one block, while it stands in for the real layers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -76,6 +76,11 @@ def descend(
             optimizer.step()
             schedule.step()
         context.progress(f"training {unit.block.name}", done + 1, steps)
+
+
+def parameters_of(parts: Iterable[object]) -> list[nn.Parameter]:
+    """The parameters of those of `parts` that are modules."""
+    return [p for part in parts if isinstance(part, nn.Module) for p in part.parameters()]
 
 
 def _distance(output: Tensor, target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bitscape.nn import grid_of
@@ -39,6 +39,20 @@ def read_finished(path: Path) -> dict[str, Rounded]:
         reports: dict[str, str] = file.metadata() or {}
         names = set(file.keys())
         return {name: _site(file, name, names, report) for name, report in reports.items()}
+
+
+def write_groups(path: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Keep named groups of tensors in one file."""
+    save_file({f"{g}/{kind}": t for g, kinds in groups.items() for kind, t in kinds.items()}, path)
+
+
+def read_groups(path: Path) -> dict[str, dict[str, Tensor]]:
+    """What `write_groups` kept."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in load_file(path).items():
+        group, kind = key.rsplit("/", 1)
+        groups.setdefault(group, {})[kind] = tensor
+    return groups
 
 
 def _site(file: Any, name: str, names: set[str], report: str) -> Rounded:

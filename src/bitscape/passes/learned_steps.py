@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from bitscape.algorithms.rounding import into_cell
 from bitscape.formats import TensorScheme
 from bitscape.passes.rounders import Greedy, Rounded, range_rule
 from bitscape.quantizers import (
@@ -25,9 +26,6 @@ from bitscape.quantizers import (
 
 Matrix = Float[Tensor, "out in"]
 Codes = UInt8[Tensor, "out codes"]
-
-# How far from the middle of GPTQ's code a weight may start, in steps.
-_INSIDE = 0.45
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,9 @@ class Moving(nn.Module):
         grouped = to_groups(W, scheme.granularity)
         moved = torch.zeros_like(grouped)
         if codes is not None:
-            values = scheme.format.decode(to_groups(codes, scheme.granularity))
-            centre = values if grid.zero is None else values - grid.zero
-            placed = grouped / grid.scale
-            moved = placed.clamp(centre - _INSIDE, centre + _INSIDE) - placed
+            taken = scheme.format.decode(to_groups(codes, scheme.granularity))
+            placed = grouped / grid.scale + (0 if grid.zero is None else grid.zero)
+            moved = into_cell(placed, taken, scheme.format) - placed
         self.v = nn.Parameter(moved)
         self.growth = nn.Parameter(torch.zeros_like(grid.scale))
 

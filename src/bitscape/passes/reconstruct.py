@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from bitscape.calibration import Extremes, Outputs, Unit, hessian_of, mixed, stream
+from bitscape.calibration import Outputs, Unit, hessian_of, mixed, stream
 from bitscape.formats import QuantScheme
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
+from bitscape.passes.block_bases import Basis, BlockBases, basis_of
 from bitscape.passes.block_inputs import BlockInputs, Tables, learning_ranges
-from bitscape.passes.descent import block_error, descend, standing_in
-from bitscape.passes.finished import read_finished, write_finished
-from bitscape.passes.folding import apply_transform
+from bitscape.passes.descent import block_error, descend, parameters_of, standing_in
+from bitscape.passes.finished import read_finished, read_groups, write_finished, write_groups
 from bitscape.passes.learned import (
     Affine,
     Learned,
     Learner,
     UpOrDown,
-    starting_affine,
 )
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.quantize_weights import (
@@ -37,12 +35,10 @@ from bitscape.passes.quantize_weights import (
     weight_sites,
 )
 from bitscape.passes.rounders import Greedy, Rounded
-from bitscape.passes.transform import Transform
-from bitscape.structure import Absorb, Call, Fold, Pipeline
+from bitscape.structure import Call, Fold, Pipeline
 from bitscape.training import LazyAdam
 
 Tensors = tuple[Tensor, ...]
-Basis = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,9 @@ class Reconstruct:
     with the weights, at `range_rate`, each entry by the samples of its own steps. `mix` deals the
     samples of all calls out anew, so many to a batch of mixed steps. `transform` lets the folds
     inside a block whose inputs are rounded, and whose producer takes a scale, learn a change of
-    basis at that rate (0 for none). Each of `steps` reads one call. Only one block's inputs and
-    outputs are held. Sites outside of blocks are left to `rest`.
+    basis at that rate (0 for none). With `stages` of roles, those sites are trained one stage
+    after another, `steps` each, and other sites not at all. Each step reads one call. Only one
+    block's inputs and outputs are held. Sites outside of blocks are left to `rest`.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
@@ -69,6 +66,7 @@ class Reconstruct:
     ranges: QuantizeActivations | None = None
     range_rate: float = 0.0
     mix: int | None = None
+    stages: tuple[tuple[str, ...], ...] = ()
     rest: QuantizeWeights = QuantizeWeights(Greedy())
 
     def __post_init__(self) -> None:
@@ -108,6 +106,7 @@ class _Work:
         self.network = pipeline.network
         self.schemes = {s.name: scheme for s, scheme in weight_sites(pipeline, context.scheme)}
         self.inputs = BlockInputs(pipeline, context, step.ranges)
+        self.bases = BlockBases(pipeline, context)
 
     def block(self, unit: Unit, full: Tensors) -> Tensors:
         """Quantize one block and return what the float block made of the float stream."""
@@ -118,14 +117,14 @@ class _Work:
         self.inputs.quantize(unit, inside)
         done, bases = self.finished(unit)
         if done.keys() != set(names):
-            folds = self.learn_bases(unit, names)
+            folds = self.bases.starts(unit, names) if self.step.transform else []
             learned = self.train(unit, names, folds, targets, own)
-            bases = {fold.name: _basis(affine) for fold, affine in folds}
-            self.change_bases(bases)
+            bases = {fold.name: basis_of(affine) for fold, affine in folds}
+            self.bases.change(bases)
             done = {name: self.rounded(name, found) for name, found in learned.items()}
             self.keep(unit, done, bases)
         else:
-            self.change_bases(bases)
+            self.bases.change(bases)
         for name in names:
             self.set(name, done[name])
         return targets
@@ -135,23 +134,6 @@ class _Work:
         layer = self.network.get_submodule(name)
         assert isinstance(layer, QuantLinear | QuantConv2d)
         return layer
-
-    def learn_bases(self, unit: Unit, names: Sequence[str]) -> list[tuple[Fold, Affine]]:
-        """The folds whose basis is learnt, each with where it starts."""
-        if not self.step.transform:
-            return []
-        folds = [f for f in self.pipeline.adapter.folds(self.network) if self._free(f, names)]
-        if not folds:
-            return []
-        seen = {f.consumers[0]: Extremes(self._width(f)) for f in folds}
-        unit.observe(seen)
-        found = []
-        for fold in folds:
-            at = seen[fold.consumers[0]]
-            weights = [self._matrix(name) for name in fold.consumers]
-            shift = Absorb.SHIFT in fold.takes
-            found.append((fold, starting_affine((at.low, at.high), weights, shift=shift)))
-        return found
 
     def train(
         self,
@@ -175,8 +157,9 @@ class _Work:
         tables = self.inputs.tables(names) if self.step.range_rate else {}
         with learning_ranges(self.network, tables):
             with standing_in(self.network, learned, affines):
-                rules = self.optimizers(learned, folds, tables)
-                descend(unit, rules, learned, aims, self.step.steps, before, self.context)
+                for trained in self.stages(names):
+                    rules = self.optimizers(trained, learned, folds, tables)
+                    descend(unit, rules, learned, aims, self.step.steps, before, self.context)
             after = block_error(unit, targets, learned, affines, self.schemes)
         entry = {"error_before": before, "error": min(before, after)}
         self.context.report.setdefault("blocks", {})[unit.block.name] = entry
@@ -187,16 +170,29 @@ class _Work:
             affine.load_state_dict(start[fold.consumers[0]].state_dict())
         return first
 
+    def stages(self, names: Sequence[str]) -> list[list[str]]:
+        """The sites that are trained at a time, stage by stage; a stage without any is left out."""
+        if not self.step.stages:
+            return [list(names)]
+        roles = {name: self.inputs.sites[name].role.value for name in names}
+        found = [[name for name in names if roles[name] in stage] for stage in self.step.stages]
+        return [stage for stage in found if stage]
+
     def optimizers(
-        self, learned: Mapping[str, Learned], folds: Sequence[tuple[Fold, Affine]], tables: Tables
+        self,
+        trained: Sequence[str],
+        learned: Mapping[str, Learned],
+        folds: Sequence[tuple[Fold, Affine]],
+        tables: Tables,
     ) -> list[torch.optim.Optimizer]:
         """Adam for weights and bases; for tables one that leaves alone the entries not read."""
-        modules = [found for found in learned.values() if isinstance(found, nn.Module)]
+        weights = parameters_of(learned[name] for name in trained)
+        bases = parameters_of(affine for _, affine in folds)
+        entries = parameters_of(tables[name] for name in trained if name in tables)
         groups = [
-            {"params": [p for m in modules for p in m.parameters()], "lr": self.step.learner.rate},
-            {"params": [p for _, a in folds for p in a.parameters()], "lr": self.step.transform},
+            {"params": weights, "lr": self.step.learner.rate},
+            {"params": bases, "lr": self.step.transform},
         ]
-        entries = [p for table in tables.values() for p in table.parameters()]
         adam = torch.optim.Adam([group for group in groups if group["params"]])
         return [adam, LazyAdam(entries, self.step.range_rate)] if entries else [adam]
 
@@ -211,23 +207,6 @@ class _Work:
             name: seed(self._matrix(name), self.schemes[name], kept.pop(name).matrix()).codes
             for name in names
         }
-
-    def change_bases(self, bases: Mapping[str, Basis]) -> None:
-        """Make learnt changes of basis, exactly, in the consumers and their producers."""
-        for fold in self.pipeline.adapter.folds(self.network):
-            if fold.name not in bases:
-                continue
-            scale = bases[fold.name]["scale"]
-            apply_transform(
-                self.network, fold, Transform("learnt", scale, bases[fold.name].get("shift"))
-            )
-            entry = {
-                "choice": "learnt",
-                "least": float(scale.min()),
-                "greatest": float(scale.max()),
-            }
-            for name in fold.consumers:
-                self.context.site_report(name)["transform"] = entry
 
     def rounded(self, name: str, found: Learned) -> Rounded:
         """The codes of one site."""
@@ -248,12 +227,8 @@ class _Work:
         path = self._path(unit)
         if path is None or not path.is_file():
             return {}, {}
-        bases: dict[str, Basis] = {}
-        for key, tensor in load_file(path.with_suffix(".bases")).items():
-            fold, kind = key.rsplit("/", 1)
-            bases.setdefault(fold, {})[kind] = tensor
         self.inputs.restore(path.with_suffix(".ranges"))
-        return read_finished(path), bases
+        return read_finished(path), read_groups(path.with_suffix(".bases"))
 
     def keep(self, unit: Unit, done: Mapping[str, Rounded], bases: Mapping[str, Basis]) -> None:
         """Keep a finished block, its codes last: they say that all of it is there."""
@@ -261,8 +236,7 @@ class _Work:
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {f"{fold}/{kind}": t for fold, b in bases.items() for kind, t in b.items()}
-        save_file(tensors, path.with_suffix(".bases"))
+        write_groups(path.with_suffix(".bases"), bases)
         self.inputs.keep(path.with_suffix(".ranges"), list(done))
         write_finished(path, done)
 
@@ -274,27 +248,3 @@ class _Work:
         weight = self.layer(name).weight
         assert weight is not None
         return weight.detach().flatten(1).float()
-
-    def _width(self, fold: Fold) -> int:
-        return self._matrix(fold.consumers[0]).shape[1]
-
-    def _free(self, fold: Fold, names: Sequence[str]) -> bool:
-        """Whether its consumers are all rounded here, in the basis that they came in."""
-        if Absorb.SCALE not in fold.takes or not set(fold.consumers) <= set(names):
-            return False
-        layers = [self.layer(name) for name in fold.consumers]
-        plain = all(
-            isinstance(layer, QuantLinear)
-            and layer.scale is None
-            and layer.shift is None
-            and not layer.rotation
-            and layer.lowrank_down is None
-            for layer in layers
-        )
-        read = [self.inputs.schemes[name] for name in fold.consumers]
-        return plain and any(scheme is not None and scheme.dynamic for scheme in read)
-
-
-def _basis(affine: Affine) -> Basis:
-    basis = {"scale": affine.scale.detach()}
-    return basis if affine.shift is None else {**basis, "shift": affine.shift.detach()}

@@ -1,0 +1,65 @@
+"""EfficientDM: the whole quantized network is trained to predict what full precision predicts.
+
+He et al., "EfficientDM: Efficient Quantization-Aware Fine-Tuning of Low-Bit Diffusion Models",
+arXiv:2310.03270.
+
+    |e(x_t, t) - e_q(x_t, t)|^2, data-free               passes.Distill, Imitation
+    W + B A, rounded together (QALoRA)                   passes.student, the sum as one weight
+    scales of weights learnt with them                   passes.student
+    a scale for each step (TALSQ)                        passes.QuantizeActivations
+
+Deviations. The paper trains a low-rank part of each weight, of rank 32, to save memory; merged
+before rounding as it is, it spans less than the weight itself, which is trained here. The batches
+are calls that the model's own sampling recorded, each of one step. Biases and norms stay as they
+are.
+
+Cost. `steps` forward and backward passes of the whole network, and a forward pass of full
+precision; memory of all activations and three numbers a weight.
+
+Use. As the plain baseline of training-based quantization of diffusion.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bitscape.methods.dilatequant import SCHEMES
+from bitscape.passes import (
+    Distill,
+    Imitation,
+    Nearest,
+    Pass,
+    QuantizeActivations,
+    QuantizeWeights,
+    Training,
+)
+
+
+@dataclass(frozen=True)
+class EfficientDM:
+    """Fine-tuning of all weights, their scales and the ranges of every step."""
+
+    summary: ClassVar[str] = "Trains the whole quantized network on its own samples: diffusion."
+    schemes: ClassVar[tuple[str, ...]] = SCHEMES[:4]
+
+    steps: int = 400
+    batch: int = 32
+    rate: float = 1e-3
+    scale_rate: float = 1e-3
+    range_rate: float = 1e-3
+    rows: int | None = None
+
+    def passes(self) -> list[Pass]:
+        """Rounding to nearest, then training."""
+        start = (
+            QuantizeWeights(Nearest("mse")),
+            QuantizeActivations("mse", "step", rows=self.rows),
+        )
+        training = Training(
+            steps=self.steps,
+            batch=self.batch,
+            rate=self.rate,
+            scales=self.scale_rate,
+            ranges=self.range_rate,
+            rest=0.0,
+        )
+        return [Distill(start, Imitation(blocks=0.0), training)]
