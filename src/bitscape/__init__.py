@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitscape.api.distill import distill
     from bitscape.api.evaluate import evaluate
     from bitscape.api.load import load
     from bitscape.api.model import Model
     from bitscape.api.quantize import quantize
 
-__all__ = ["Model", "evaluate", "load", "quantize"]
+__all__ = ["Model", "distill", "evaluate", "load", "quantize"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from bitscape.api.catalogue import catalogue
 from bitscape.api.compare import Comparison, compare
+from bitscape.api.distill import distill, trained_recipe
 from bitscape.api.doctor import doctor
 from bitscape.api.estimate import Estimate, estimate_evaluate, estimate_quantize
 from bitscape.api.evaluate import evaluate
@@ -16,10 +17,12 @@ __all__ = [
     "Model",
     "catalogue",
     "compare",
+    "distill",
     "doctor",
     "estimate_evaluate",
     "estimate_quantize",
     "evaluate",
     "load",
     "quantize",
+    "trained_recipe",
 ]

@@ -1,6 +1,7 @@
 """What a job will take, before it runs: seconds from a small probe, bytes from the schemes."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,9 @@ from bitscape.api.model import Model
 from bitscape.calibration import record
 from bitscape.evaluation import Settings, balanced_labels, teacher_forced_losses
 from bitscape.formats import tensor_cost
+from bitscape.passes import Distill, Training
 from bitscape.recipes import Recipe
-from bitscape.structure import Kind, Pipeline
+from bitscape.structure import Call, Kind, Pipeline, invoke
 from bitscape.zoo import shapes_protocol
 
 _PROBE = 4
@@ -21,6 +23,10 @@ _FLOAT_BYTES = 4
 _PROCESS_BYTES = 400 << 20
 # Recording, then streaming the calls through float and quantized blocks.
 _SWEEPS = 3
+# A step of training: the teacher, then the student forward, back, and rounding its weights.
+_PASSES = 6
+# Latent weights, their average, gradients, two moments of Adam.
+_STATES = 5
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,10 @@ class Estimate:
 def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     """The cost of `quantize` with an artefact as its result.
 
-    Recording is timed on four images. Rounding is counted as one solve of n^3 and one update of
-    m n^2 operations for each m x n weight, at the speed of a matrix product on this machine.
+    Recording is timed on four images, and so is a call where the recipe trains: a step runs the
+    teacher once, and the student as long as it takes five times over. Rounding is counted as one
+    solve of n^3 and one update of m n^2 operations for each m x n weight, at the speed of a matrix
+    product on this machine.
     """
     pipeline = model.pipeline
     weights = _weights(pipeline)
@@ -55,10 +63,15 @@ def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     )
     artefact += _stored_bytes(pipeline.tokenizer)
     artefact += _stored_bytes(pipeline.network) - sum(2 * r * c for _, (r, c) in weights)
+    training = _training(recipe)
+    steps, copies = 0.0, 2
+    if training is not None:
+        steps = training.steps * training.batch * _PASSES * _seconds_a_row(pipeline, found.calls)
+        copies += _STATES
     return Estimate(
-        seconds=_SWEEPS * samples * per_image + operations / _speed(),
+        seconds=_SWEEPS * samples * per_image + operations / _speed() + steps,
         memory_bytes=_PROCESS_BYTES
-        + 2 * _resident_bytes(pipeline.network)
+        + copies * _resident_bytes(pipeline.network)
         + _resident_bytes(pipeline.tokenizer)
         + recorded
         + hessians,
@@ -98,6 +111,23 @@ def _weights(pipeline: Pipeline) -> list[tuple[str, tuple[int, int]]]:
         weight = pipeline.network.get_submodule(site.name).get_parameter("weight")
         found.append((site.role.value, (weight.shape[0], weight[0].numel())))
     return found
+
+
+def _training(recipe: Recipe) -> Training | None:
+    """How the recipe trains the whole network, if it does."""
+    steps = [step for step in recipe.build().passes() if isinstance(step, Distill)]
+    return steps[0].training if steps else None
+
+
+@torch.no_grad()
+def _seconds_a_row(pipeline: Pipeline, calls: Sequence[Call]) -> float:
+    """What a call takes for each of the probe's images."""
+    start = time.perf_counter()
+    for call in calls:
+        invoke(pipeline.network, pipeline.clocks, call)
+    for clock in pipeline.clocks.values():
+        clock.unset()
+    return (time.perf_counter() - start) / len(calls) / _PROBE
 
 
 def _call_bytes(calls: object) -> int:

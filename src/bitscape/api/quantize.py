@@ -7,12 +7,13 @@ from pathlib import Path
 from torch import nn
 
 from bitscape import artefacts
+from bitscape.api.images import images_for
 from bitscape.api.load import NORMAL_FORM, load
 from bitscape.api.model import Model
 from bitscape.api.stream import can_stream, stream
 from bitscape.calibration import CalibrationSet
 from bitscape.evaluation import fingerprint
-from bitscape.passes import silent
+from bitscape.passes import Pace, silent
 from bitscape.recipes import Recipe, apply, find_recipe
 
 Progress = Callable[[str, int, int], None]
@@ -26,6 +27,7 @@ def quantize(
     calibration: CalibrationSet | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    pace: Pace | None = None,
 ) -> Model:
     """A quantized copy of `model` by a recipe (object, name or YAML file); `model` stays as it is.
 
@@ -33,7 +35,8 @@ def quantize(
     there as an artefact; progress is kept beside it until then, so that a killed call continues
     when it is made again, to the same result. A checkpoint that has not been read yet is quantized
     block by block where the recipe treats each weight by itself, so that it need not fit in memory;
-    killed, such a call starts anew. `progress(stage, done, total)` is told how far it is.
+    killed, such a call starts anew. `progress(stage, done, total)` is told how far it is. `pace`
+    bounds the time of recipes that train, see `distill`.
     FileExistsError when `out` exists; ValueError for a weight that is not finite.
     """
     recipe = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
@@ -45,7 +48,7 @@ def quantize(
         # Before anything is written; weights that are still to be read are checked then.
         check_finite(model.outline.network, model.name)
     if out is None:
-        return _quantized(model, recipe, calibration, seed, None, progress)
+        return _quantized(model, recipe, calibration, seed, None, progress, pace)
     out = Path(out)
     job = job_fingerprint(model, recipe, calibration, seed)
     if not artefacts.finish_interrupted(out, job):
@@ -58,7 +61,8 @@ def quantize(
                 )
                 artefacts.save(result.outline, result.recipe or {}, result.report, out, weights)
             else:
-                _quantized(model, recipe, calibration, seed, work, progress).save(out)
+                made = _quantized(model, recipe, calibration, seed, work, progress, pace)
+                made.save(out)
     return load(out, device=model.device, kernel=NORMAL_FORM)
 
 
@@ -93,6 +97,7 @@ def _quantized(
     seed: int,
     work: Path | None,
     progress: Progress | None,
+    pace: Pace | None,
 ) -> Model:
     unread, pipeline = model.pending is not None, model.copy()
     if unread:
@@ -104,6 +109,8 @@ def _quantized(
         seed=seed,
         workspace=work,
         progress=progress,
+        images=images_for(recipe.data, pipeline),
+        pace=pace,
     )
     report = {"model": model.name, "recipe": recipe.name, "seed": seed, "method": told}
     report |= artefacts.inspect_network(pipeline.network)

@@ -20,6 +20,7 @@ SUMMARIES = {
     "recipes": "List recipes; `recipes show NAME` prints one in full.",
     "doctor": "Say what a file of weights is, and whether it would load.",
     "quantize": "Quantize a model into an artefact folder.",
+    "distill": "Quantize and train towards full precision, for 2 to 4 bits.",
     "sample": "Draw images into a grid.",
     "evaluate": "Measure the quality of a model beside full precision.",
     "compare": "Draw two models side by side on the same seeds.",

@@ -15,9 +15,11 @@ from bitscape.methods.omniquant import OmniQuant
 from bitscape.methods.ptq4arvg import PTQ4ARVG, FaithfulPTQ4ARVG
 from bitscape.methods.quarot import QuaRot
 from bitscape.methods.quest import QuEST
+from bitscape.methods.robuq import RobuQ
 from bitscape.methods.rtn import RTN
 from bitscape.methods.smoothquant import SmoothQuant
 from bitscape.methods.svdquant import SVDQuant
+from bitscape.methods.topkld import TopKLD
 from bitscape.methods.viditq import ViDiTQ
 
 METHODS: Mapping[str, type[Method]] = {
@@ -39,6 +41,8 @@ METHODS: Mapping[str, type[Method]] = {
     "efficientdm": EfficientDM,
     "quest": QuEST,
     "auto": Auto,
+    "topkld": TopKLD,
+    "robuq": RobuQ,
 }
 
 __all__ = [
@@ -59,7 +63,9 @@ __all__ = [
     "OmniQuant",
     "QuEST",
     "QuaRot",
+    "RobuQ",
     "SVDQuant",
     "SmoothQuant",
+    "TopKLD",
     "ViDiTQ",
 ]

@@ -75,3 +75,13 @@ COMMON = (
     "NVFP4",
 )
 """What methods are compared at, for those whose every setting would only lengthen the list."""
+
+TRAINED = (
+    *(f"W{bits}A16" for bits in (4, 3, 2)),
+    *(f"W{bits}A16@g64" for bits in (4, 3, 2)),
+    *(f"W{bits}A8" for bits in (8, 4, 3, 2)),
+    "W4A4",
+    *(f"W{width}A16" for width in ("e2m1", "e1m2", "e3m0", "e1m1", "e2m0", "ternary")),
+    *(f"W{width}A8" for width in ("e2m1", "e1m2", "e3m0")),
+)
+"""Integers, and floats of as many bits, for training: below the widths that do without."""

@@ -34,18 +34,19 @@ EVERY_FIELD: frozenset[Field] = frozenset(
 class Training:
     """How a student is trained: AdamW, warm-up, then half a cosine down to zero.
 
-    Rates: `rate` of latent weights; `scales` of the logarithms of weight scales; `rest` of all
-    other parameters (biases, norms, embeddings), 0 to leave them as they are; `ranges` of static
-    activation ranges, relative to their size. `average` is the decay of the averaged weights that
-    are the result. `recompute` keeps the inputs of blocks only and computes the rest twice.
+    `rate` is that of latent weights. Others are multiples of it: `scales` for the logarithms of
+    weight scales; `ranges` for static activation ranges, relative to their size; `rest` for all
+    other parameters (biases, norms, embeddings). 0 leaves them as they are. `average` is the decay
+    of the averaged weights that are the result. `recompute` keeps the inputs of blocks only and
+    computes the rest twice.
     """
 
     steps: int = 400
     batch: int = 32
     rate: float = 1e-3
-    scales: float = 1e-3
-    rest: float = 1e-3
-    ranges: float = 1e-3
+    scales: float = 1.0
+    rest: float = 1.0
+    ranges: float = 1.0
     weight_decay: float = 0.0
     warmup: float = 0.05
     clip: float = 1.0
@@ -239,15 +240,14 @@ def trained_groups(
     rest = [p for p in network.parameters() if id(p) not in own]
     groups: list[dict[str, Any]] = [
         {"params": latents, "lr": training.rate, "weight_decay": training.weight_decay},
-        {"params": factors, "lr": training.scales, "weight_decay": 0.0},
-        {"params": rest, "lr": training.rest, "weight_decay": 0.0},
-        *(
-            # A step of Adam is as large as its rate: ranges differ by orders of magnitude.
-            {"params": [t], "lr": training.ranges * float(t.detach().mean()), "weight_decay": 0.0}
-            for t in tables
-            if t is not None
-        ),
+        {"params": factors, "lr": training.rate * training.scales, "weight_decay": 0.0},
+        {"params": rest, "lr": training.rate * training.rest, "weight_decay": 0.0},
     ]
+    for table in tables:
+        assert table is not None
+        # A step of Adam is as large as its rate, and ranges differ by orders of magnitude.
+        rate = training.rate * training.ranges * float(table.detach().mean())
+        groups.append({"params": [table], "lr": rate, "weight_decay": 0.0})
     used = [group for group in groups if group["params"] and group["lr"]]
     network.requires_grad_(False)
     for group in used:

@@ -3,11 +3,12 @@
 from bitscape.recipes.apply import apply
 from bitscape.recipes.calibrate import calibration_key, reads_calibration, recorded
 from bitscape.recipes.card import card
-from bitscape.recipes.recipe import Calibration, Recipe, read_recipe
+from bitscape.recipes.recipe import SAMPLES, Calibration, Recipe, read_recipe
 from bitscape.recipes.table import RECIPES, find_recipe
 
 __all__ = [
     "RECIPES",
+    "SAMPLES",
     "Calibration",
     "Recipe",
     "apply",

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from bitscape.calibration import CalibrationSet
-from bitscape.passes import Context, Progress, check_weights, run, silent
+from bitscape.evaluation import Draw
+from bitscape.passes import Context, Pace, Progress, check_weights, run, silent
 from bitscape.recipes.calibrate import reads_calibration, recorded
 from bitscape.recipes.recipe import Recipe
 from bitscape.structure import Pipeline
@@ -18,12 +19,14 @@ def apply(
     seed: int = 0,
     workspace: Path | None = None,
     progress: Progress | None = None,
+    images: Draw | None = None,
+    pace: Pace | None = None,
 ) -> dict[str, Any]:
     """Quantize `pipeline` in place by `recipe`, and return the report: JSON values, per site.
 
     `calibration` None records what the recipe asks for, if its method reads any. With a
     `workspace` a killed call, made again, takes up what was finished and ends in the same result;
-    the folder has to belong to this very job.
+    the folder has to belong to this very job. Methods that train read `images`, at their `pace`.
     """
     if recipe.families and pipeline.family not in recipe.families:
         raise ValueError(
@@ -34,7 +37,7 @@ def apply(
     progress = progress or silent
     if calibration is None and reads_calibration(recipe):
         calibration = _kept(recipe, pipeline, seed, workspace, progress)
-    context = Context(scheme, calibration, seed, progress, {}, workspace)
+    context = Context(scheme, calibration, seed, progress, {}, workspace, images, pace or Pace())
     run(passes, pipeline, context)
     used = None
     if calibration is not None:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bitscape.formats import QuantScheme, parse_scheme
 from bitscape.methods import METHODS, Method
+from bitscape.passes import Distill
+
+SAMPLES = "samples"
 
 
 class Calibration(BaseModel):
@@ -28,7 +31,9 @@ class Calibration(BaseModel):
 class Recipe(BaseModel):
     """A method, a scheme and everything else that decides the result.
 
-    `options` are fields of the method. An empty list of `families` means all of them.
+    `options` are fields of the method. An empty list of `families` means all of them. `data` is
+    what a method that trains reads: "samples" of the model's own, the calls of `calibration`;
+    "shapes", the bundled images; or those of a folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +43,7 @@ class Recipe(BaseModel):
     scheme: str
     options: dict[str, Any] = {}
     calibration: Calibration = Calibration()
+    data: str = SAMPLES
     families: tuple[str, ...] = ()
     description: str = ""
 
@@ -64,6 +70,10 @@ class Recipe(BaseModel):
             return METHODS[self.method](**self.options)
         except TypeError as error:
             raise ValueError(f"options of {self.method}: {error}") from error
+
+    def trains(self) -> bool:
+        """Whether it trains the whole network."""
+        return any(isinstance(step, Distill) for step in self.build().passes())
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -10,8 +10,14 @@ from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes.recipe import Calibration, Recipe, read_recipe
 
-# A step of training reads one recorded call: its batch is that of the recording.
-CALIBRATION = {"adaround": Calibration(batch=4), "omniquant": Calibration(batch=4)}
+# A step of training reads one recorded call: its batch is that of the recording. Distillation reads
+# its calls over and over, so that there have to be more of them.
+CALIBRATION = {
+    "adaround": Calibration(batch=4),
+    "omniquant": Calibration(batch=4),
+    "topkld": Calibration(samples=512),
+    "robuq": Calibration(samples=512),
+}
 
 
 def recipe_name(method: str, scheme: str) -> str:

@@ -76,8 +76,7 @@ def train(
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_rate"] = group["lr"]
-    ranks.wait()
-    start, elapsed = _resume(run.state, task.module, averaged, optimizers)
+    start, elapsed = _resume(run.state, task.module, averaged, optimizers, ranks)
     began, saved = time.monotonic() - elapsed, time.monotonic()
     log = Log.continued(run.log, start, writes=ranks.first)
     sums: dict[str, float] = {}
@@ -192,11 +191,13 @@ def _resume(
     module: nn.Module,
     averaged: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
+    ranks: Ranks,
 ) -> tuple[int, float]:
-    """Restore a saved state if there is one; return the next step and the seconds spent so far."""
-    if not path.exists():
+    """Restore the first process's state if it has one; the next step and the seconds so far."""
+    state = torch.load(path, weights_only=True) if ranks.first and path.exists() else None
+    state = ranks.shared(state)
+    if state is None:
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
     module.load_state_dict(state["module"])
     averaged.load_state_dict(state["averaged"])
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):

@@ -74,7 +74,10 @@ class Ranks:
         for tensor in (*module.parameters(), *module.buffers()):
             distributed.broadcast(tensor.data, 0)
 
-    def wait(self) -> None:
-        """Wait until every process is here."""
-        if self.count > 1:
-            distributed.barrier()
+    def shared(self, value: T) -> T:
+        """The first process's `value`, in every process."""
+        if self.count == 1:
+            return value
+        box = [value]
+        distributed.broadcast_object_list(box, 0)
+        return box[0]

@@ -1,0 +1,70 @@
+"""Distillation: `quantize` by a recipe that trains, with the options of training."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bitscape.api.model import Model
+from bitscape.api.quantize import Progress, quantize
+from bitscape.calibration import CalibrationSet
+from bitscape.passes import Pace
+from bitscape.recipes import RECIPES, Recipe, find_recipe
+from bitscape.training import Ranks
+
+CURVES = "training.jsonl"
+
+
+def distill(
+    model: Model,
+    recipe: str | Path | Recipe,
+    *,
+    out: str | Path | None = None,
+    data: str | None = None,
+    calibration: CalibrationSet | None = None,
+    seed: int = 0,
+    minutes: float | None = None,
+    save_minutes: float = 2.0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Model:
+    """A copy of `model` quantized by a recipe and trained towards full precision.
+
+    `options` replace those of the recipe's method: `steps`, `batch`, `rate`, `loss`, `start`, ...;
+    `data` what it reads: "samples" of the model's own, "shapes", or a folder of images. With `out`
+    the result is an artefact, its curves in `training.jsonl`; the state is saved every
+    `save_minutes`, and a killed call made again ends in the same bits. A run that `minutes` cut
+    short is a whole, shorter one: its length depends on the machine. In processes that torchrun
+    started every step is shared, and the first process writes. ValueError for a recipe that trains
+    nothing, or a run that diverges.
+    """
+    chosen = trained_recipe(recipe, data=data, **options)
+    pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes)
+    writes = Ranks.current().first and out is not None
+    result = quantize(
+        model,
+        chosen,
+        out=out if writes else None,
+        calibration=calibration,
+        seed=seed,
+        progress=progress,
+        pace=pace,
+    )
+    if writes and out is not None:
+        log = result.report["method"]["training"]["log"]
+        text = "".join(json.dumps(record) + "\n" for record in log)
+        (Path(out) / CURVES).write_text(text)
+    return result
+
+
+def trained_recipe(
+    recipe: str | Path | Recipe, *, data: str | None = None, **options: Any
+) -> Recipe:
+    """The recipe with other data and options; ValueError unless it trains the whole network."""
+    found = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
+    if not found.trains():
+        near = [name for name, each in RECIPES.items() if each.scheme == found.scheme]
+        instead = next((name for name in near if RECIPES[name].trains()), "topkld-w3a16")
+        raise ValueError(f"recipe {found.name} trains nothing: use `quantize`, or {instead}")
+    content = found.model_dump()
+    content["options"] |= options
+    return Recipe(**content | ({} if data is None else {"data": data}))
