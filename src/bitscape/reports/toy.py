@@ -30,7 +30,7 @@ def mixture() -> Float[Tensor, " code"]:
     return (0.8 * densities[0] + 0.2 * densities[1]).clamp_min(1e-12).log()
 
 
-def fitted(loss: str, k: int = HEAD, steps: int = 600) -> tuple[float, float]:
+def fitted(loss: str, k: int = HEAD, steps: int = 300) -> tuple[float, float]:
     """Mean and width of the Gaussian nearest to the mixture by `loss`, from -1 and 1."""
     teacher = mixture()
     divergence = divergences(k)[loss]
