@@ -22,6 +22,8 @@ from bitscape.structure import Call, Pipeline, invoke
 # Tiny models are narrower than the groups of the schemes that recipes are made of.
 SCHEME = {"gptvq": "W3A16,vq2d"}
 QUICK = {
+    "mpq-dm": {"steps": 2},
+    "mpq-dm-faithful": {"steps": 2},
     "adaround": {"steps": 2},
     "omniquant": {"steps": 2},
     "dilatequant": {"steps": 2},

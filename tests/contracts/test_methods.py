@@ -35,6 +35,8 @@ OWN = {
 # Where these end is up to their training, one step of which is as good as none.
 TRAINED = ("topkld", "robuq")
 QUICK = {
+    "mpq-dm": {"steps": 2},
+    "mpq-dm-faithful": {"steps": 2},
     "adaround": {"steps": 4},
     "omniquant": {"steps": 4},
     "dilatequant": {"steps": 2},

@@ -1,7 +1,7 @@
 """What an artefact holds: real bytes, formats and kernels, site by site and without its network."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,25 @@ from bitscape.artefacts.layout import WEIGHTS
 from bitscape.artefacts.load import read_config, read_report
 from bitscape.artefacts.schemes import scheme_text, site_schemes
 from bitscape.artefacts.sites import restore_site, scheme_of, site_to_tensors
-from bitscape.artefacts.weights import CENTROIDS, CODES, SCALE, SHAPE, WIDE_SCALE, ZERO
+from bitscape.artefacts.weights import (
+    BLOCKS,
+    CENTROIDS,
+    CODES,
+    SCALE,
+    SHAPE,
+    WIDE_SCALE,
+    WIDTHS,
+    ZERO,
+    stored_scheme,
+)
 from bitscape.formats import SiteScheme
 from bitscape.nn import QuantAttend, Quantized, QuantLinear, quantized_sites
 from bitscape.runtime import Choice, pack_network
 from bitscape.structure import Kind, Site, StepClock
 
-_CODES = (CODES, "weight")
+_CODES = (CODES, *BLOCKS.values(), "weight")
 _SCALES = (SCALE, WIDE_SCALE, CENTROIDS)
-_OTHERS = (ZERO, SHAPE, "lowrank_down", "lowrank_up")
+_OTHERS = (ZERO, SHAPE, WIDTHS, "lowrank_down", "lowrank_up")
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,13 @@ def inspect(path: Path) -> dict[str, Any]:
             if site.kind is Kind.ATTEND:
                 continue
             tensors = _tensors_of(name, names, file)
+            scheme = _stored(schemes[name], tensors)
             rotation = quantization["rotations"].get(name, 0)
-            choice = _choice(site, tensors, schemes[name], rotation, dtype_called(config["dtype"]))
+            choice = _choice(site, tensors, scheme, rotation, dtype_called(config["dtype"]))
             shape = _shape(tensors)
             sizes.append(site_bytes(tensors))
-            nominal += schemes[name].weight_bits * shape[0] * shape[1]
-            layers.append(layer_row(site, schemes[name], shape, sizes[-1], choice))
+            nominal += scheme.weight_bits * shape[0] * shape[1]
+            layers.append(layer_row(site, scheme, shape, sizes[-1], choice))
     return {**totals(sizes, nominal), "layers": layers}
 
 
@@ -129,6 +140,11 @@ def kernel_of(site: Quantized) -> Choice:
     """The kernel that this machine would choose for a site, which is left as it is."""
     [choice] = pack_network(nn.Sequential(site))
     return Choice(site.site.name, choice.kernel, choice.real, choice.reason)
+
+
+def _stored(scheme: SiteScheme, tensors: Mapping[str, Tensor]) -> SiteScheme:
+    weight = None if scheme.weight is None else stored_scheme(tensors, scheme.weight)
+    return replace(scheme, weight=weight)
 
 
 def _choice(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bitscape.artefacts.attention import attend_to_tensors, restore_attend
 from bitscape.artefacts.tensors import narrow
-from bitscape.artefacts.weights import CODES, coded_from_tensors, coded_to_tensors
+from bitscape.artefacts.weights import SHAPE, coded_from_tensors, coded_to_tensors, stored_scheme
 from bitscape.formats import SiteScheme
 from bitscape.nn import QuantAttend, Quantized, QuantLinear
 
@@ -77,9 +77,10 @@ def restore_site(
             zero, row_of = tensors.get("input_zero_point"), tensors.get("input_row")
             row_of = None if row_of is None else row_of.long()
             activation.set_table(tensors["input_scale"], zero, row_of)
-    if CODES in tensors:
+    if SHAPE in tensors:
         assert scheme.weight is not None
-        site.set_codes(*coded_from_tensors(tensors, scheme.weight), scheme.weight)
+        weight = stored_scheme(tensors, scheme.weight)
+        site.set_codes(*coded_from_tensors(tensors, weight), weight)
     else:
         site.weight = nn.Parameter(tensors["weight"].to(dtype))
 

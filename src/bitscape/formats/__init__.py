@@ -5,6 +5,7 @@ from bitscape.formats.codebook import Codebook
 from bitscape.formats.floating import Float
 from bitscape.formats.format import Format
 from bitscape.formats.integer import Int
+from bitscape.formats.mixed import MixedInt
 from bitscape.formats.packing import (
     pack,
     pack_codes,
@@ -41,6 +42,7 @@ __all__ = [
     "Granularity",
     "GranularityKind",
     "Int",
+    "MixedInt",
     "QuantScheme",
     "SiteScheme",
     "TensorScheme",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bitscape.formats.codebook import Codebook
 from bitscape.formats.floating import Float
+from bitscape.formats.mixed import MixedInt
 from bitscape.formats.packing import packed_trits, packed_words
 from bitscape.formats.scheme import FULL_BITS, SiteScheme, TensorScheme
 from bitscape.formats.ternary import Ternary
@@ -55,7 +56,7 @@ def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCo
 
     Codes are packed row by row (`pack`, or five trits a byte), scales are `scheme.scale_bits` each,
     zero points are packed at the width of the format down the rows of each group. A codebook adds 8
-    bits for each number of its centroids.
+    bits for each number of its centroids, rows of mixed width two bits each to tell their width.
     """
     rows, columns = shape
     elements = rows * columns
@@ -63,6 +64,8 @@ def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCo
         return WeightCost(elements, elements * FULL_BITS, 0, 0, FULL_BITS)
     if isinstance(scheme.format, Codebook):
         return _codebook_cost(shape, scheme, scheme.format)
+    if isinstance(scheme.format, MixedInt):
+        return _mixed_cost(shape, scheme, scheme.format)
     groups = scheme.granularity.groups(columns)
     scales = 1 if scheme.granularity.kind == "tensor" else rows * groups
     wide = 32 if isinstance(scheme.scale_format, Float) else 0
@@ -96,6 +99,20 @@ def _codebook_cost(shape: tuple[int, int], scheme: TensorScheme, fmt: Codebook) 
         code_bits=packed_words(columns // fmt.dim, fmt.code_bits) * _WORD_BITS * rows,
         scale_bits=tiles * (fmt.entries * fmt.dim * _CENTROID_BITS + scheme.scale_bits),
         other_bits=_SHAPE_BITS,
+        format_bits=fmt.bits,
+    )
+
+
+def _mixed_cost(shape: tuple[int, int], scheme: TensorScheme, fmt: MixedInt) -> WeightCost:
+    rows, columns = shape
+    # Before the widths are chosen, every row is reckoned at the base.
+    widths = fmt.widths or (fmt.base,) * rows
+    words = sum(packed_words(columns, width) for width in widths)
+    return WeightCost(
+        elements=rows * columns,
+        code_bits=words * _WORD_BITS,
+        scale_bits=rows * scheme.granularity.groups(columns) * scheme.scale_bits,
+        other_bits=packed_words(rows, 2) * _WORD_BITS + _SHAPE_BITS,
         format_bits=fmt.bits,
     )
 

@@ -23,6 +23,7 @@ from bitscape.formats.codebook import Codebook
 from bitscape.formats.floating import Float
 from bitscape.formats.format import Format
 from bitscape.formats.integer import Int
+from bitscape.formats.mixed import MixedInt
 from bitscape.formats.power import E8M0
 from bitscape.formats.scheme import (
     FULL_BITS,
@@ -34,7 +35,7 @@ from bitscape.formats.scheme import (
 )
 from bitscape.formats.ternary import Ternary
 
-_FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)")
+_FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)|int(\d)rows")
 _TENSOR = re.compile(
     r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|[gt][1-9]\d*)"
     r"(\*(?P<scale>\w+))?(?P<dynamic>,dynamic)?"
@@ -81,7 +82,7 @@ def known_schemes() -> tuple[str, ...]:
 
 
 def parse_format(name: str) -> Format:
-    """The format called `name`: "int4", "uint4", "e4m3", "e8m0", "ternary", "codebook4x2"."""
+    """The format called `name`: "int4", "uint4", "int4rows", "e4m3", "ternary", "codebook4x2"."""
     if name == "ternary":
         return Ternary()
     if name == "e8m0":
@@ -90,9 +91,11 @@ def parse_format(name: str) -> Format:
     if match is None:
         raise ValueError(
             f"unknown format {name!r}: write int1 to int8, uint1 to uint8, e<exponent>m<mantissa> "
-            f"such as e4m3, e8m0, ternary or codebook<bits>x<dim>"
+            f"such as e4m3, e8m0, ternary, codebook<bits>x<dim> or int<bits>rows"
         )
-    kind, width, exp, man, bits, dim = match.groups()
+    kind, width, exp, man, bits, dim, base = match.groups()
+    if base is not None:
+        return MixedInt(int(base))
     if kind is not None:
         return Int(int(width), signed=kind == "int")
     return Float(int(exp), int(man)) if exp is not None else Codebook(int(bits), int(dim))

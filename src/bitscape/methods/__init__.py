@@ -11,6 +11,7 @@ from bitscape.methods.efficientdm import EfficientDM
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.gptvq import GPTVQ
 from bitscape.methods.mixed import Mixed
+from bitscape.methods.mpqdm import MPQDM, FaithfulMPQDM
 from bitscape.methods.omniquant import OmniQuant
 from bitscape.methods.ptq4arvg import PTQ4ARVG, FaithfulPTQ4ARVG
 from bitscape.methods.quarot import QuaRot
@@ -40,6 +41,8 @@ METHODS: Mapping[str, type[Method]] = {
     "dilatequant-faithful": FaithfulDilateQuant,
     "efficientdm": EfficientDM,
     "quest": QuEST,
+    "mpq-dm": MPQDM,
+    "mpq-dm-faithful": FaithfulMPQDM,
     "auto": Auto,
     "topkld": TopKLD,
     "robuq": RobuQ,
@@ -50,6 +53,7 @@ __all__ = [
     "GPTQ",
     "GPTVQ",
     "METHODS",
+    "MPQDM",
     "PTQ4ARVG",
     "RTN",
     "AdaRound",
@@ -57,6 +61,7 @@ __all__ = [
     "DilateQuant",
     "EfficientDM",
     "FaithfulDilateQuant",
+    "FaithfulMPQDM",
     "FaithfulPTQ4ARVG",
     "Method",
     "Mixed",

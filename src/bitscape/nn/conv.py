@@ -100,7 +100,8 @@ class QuantConv2d(nn.Module):
             moved = (bias + constant).to(self.weight.dtype)
             self.bias = nn.Parameter(moved, requires_grad=self.weight.requires_grad)
         self.weight.copy_(self.weight.double() * self._by_group(scale)[:, :, None, None])
-        scale, shift = scale.to(self.weight), None if shift is None else shift.to(self.weight)
+        scale = scale.to(self.weight, copy=True)
+        shift = None if shift is None else shift.to(self.weight, copy=True)
         self.scale, self.shift = compose_affine(self.scale, self.shift, scale, shift)
 
     @property

@@ -118,8 +118,10 @@ class QuantLinear(nn.Module):
             if matrix is not None:
                 plain = self._unrotated(matrix.double()) * scale.double()
                 matrix.copy_(self._rotated(plain))
-        # Kept in the dtype of the weight, like everything that meets the activations.
-        scale, shift = scale.to(weight), None if shift is None else shift.to(weight)
+        # Kept in the dtype of the weight, like everything that meets the activations. A copy, since
+        # layers that read one input are given one scale, and are stored each with its own.
+        scale = scale.to(weight, copy=True)
+        shift = None if shift is None else shift.to(weight, copy=True)
         self.scale, self.shift = compose_affine(self.scale, self.shift, scale, shift)
 
     @torch.no_grad()

@@ -1,5 +1,7 @@
 """Passes: steps from model to model over the fields of the normal form, one idea a file."""
 
+from bitscape.passes.assign_bits import AssignBits
+from bitscape.passes.balance_inputs import BalanceInputs
 from bitscape.passes.base import Context, Field, Pace, Pass, Progress, check_order, run, silent
 from bitscape.passes.distill import Distill, Training
 from bitscape.passes.fold_view import FoldView
@@ -12,6 +14,7 @@ from bitscape.passes.objectives import Answer, Imitation, Objective, TrainingLos
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
 from bitscape.passes.reconstruct import Reconstruct
+from bitscape.passes.relations import JoinSteps, Relations
 from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
 from bitscape.passes.rules import GRID, Dilate, MeanSmooth, Rotate, Rule, Smooth
 from bitscape.passes.select_calibration import SelectCalibration
@@ -24,6 +27,8 @@ __all__ = [
     "EVERYWHERE",
     "GRID",
     "Answer",
+    "AssignBits",
+    "BalanceInputs",
     "Clip",
     "Context",
     "Dilate",
@@ -36,6 +41,7 @@ __all__ = [
     "Imitation",
     "InSteps",
     "Index",
+    "JoinSteps",
     "Learned",
     "Learner",
     "MeanSmooth",
@@ -48,6 +54,7 @@ __all__ = [
     "QuantizeActivations",
     "QuantizeWeights",
     "Reconstruct",
+    "Relations",
     "Rotate",
     "Rounded",
     "Rounder",

@@ -145,7 +145,7 @@ class FoldView:
         for row in self.row_of.unique().tolist():
             mine = self.row_of == row
             parts = U[mine].split(self.splits or U.shape[1], dim=1)
-            result[mine] = torch.cat([_static(part, scheme, rule) for part in parts], dim=1)
+            result[mine] = torch.cat([rounded_static(part, scheme, rule) for part in parts], dim=1)
         return result
 
     def rounded_weights(self, transform: Transform) -> list[tuple[Tensor, Tensor]]:
@@ -182,7 +182,10 @@ def nearest_weight(
     return dequantize_weight(quantize_weight(W, grid, scheme), grid, scheme)
 
 
-def _static(U: Tensor, scheme: TensorScheme, rule: RangeRule) -> Tensor:
+def rounded_static(
+    U: Float[Tensor, "row channel"], scheme: TensorScheme, rule: RangeRule
+) -> Float[Tensor, "row channel"]:
+    """`U` on one grid, fitted to its own values."""
     flat = U.flatten()
     some = torch.cat([torch.stack(flat.aminmax()), flat[:: -(-len(flat) // FITTED)]])
     grid = rule(some.view(1, 1, -1), scheme.format, scheme.symmetric)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.calibration import Hessian, Unit, hessian_of, hessians, stream
-from bitscape.formats import Granularity, QuantScheme, TensorScheme, tensor_cost
+from bitscape.formats import Granularity, MixedInt, QuantScheme, TensorScheme, tensor_cost
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.finished import read_finished, write_finished
@@ -84,8 +84,11 @@ def within_splits(scheme: TensorScheme, site: Site, layer: nn.Module) -> TensorS
     """`scheme` for the weight of `layer`, whose scales must not cross a split of its input.
 
     A scale for each row becomes one for each group of columns as wide as the splits allow, their
-    greatest common divisor; the inputs of each split can then have a range of their own.
+    greatest common divisor; the inputs of each split can then have a range of their own. Rows of
+    mixed width keep one scale: so many more would cost up to half a bit a weight at these widths.
     """
+    if isinstance(scheme.format, MixedInt):
+        return scheme
     if not site.splits or scheme.granularity.kind != "channel":
         return scheme
     assert isinstance(layer, nn.Conv2d | QuantConv2d)
@@ -179,11 +182,17 @@ class _Work:
 
     def layer(self, name: str) -> QuantLinear | QuantConv2d:
         """The layer of a site."""
-        layer = self.network.get_submodule(name)
-        assert isinstance(layer, QuantLinear | QuantConv2d)
+        layer = layer_of(self.network, name)
         if isinstance(layer, QuantConv2d) and layer.groups != 1 and self.step.rounder.reads_inputs:
             raise ValueError(f"{name} is a grouped convolution, which has no one Hessian: use rtn")
         return layer
+
+
+def layer_of(network: nn.Module, name: str) -> QuantLinear | QuantConv2d:
+    """The layer of a site that has a weight."""
+    layer = network.get_submodule(name)
+    assert isinstance(layer, QuantLinear | QuantConv2d)
+    return layer
 
 
 def _coded(pipeline: Pipeline, site: Site) -> bool:

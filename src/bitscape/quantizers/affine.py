@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitscape.formats import Format
+from bitscape.formats import Format, MixedInt
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def straight_through(u: Float[Tensor, "*view"], fmt: Format) -> Float[Tensor, "*
         return rounded
     # The extremes of a min-max range land on the bounds up to a rounding error: they are inside.
     slack = 4 * torch.finfo(u.dtype).eps * fmt.largest
-    inside = (u >= fmt.lowest - slack) & (u <= fmt.highest + slack)
+    low, high = fmt.limits(u) if isinstance(fmt, MixedInt) else (fmt.lowest, fmt.highest)
+    inside = (u >= low - slack) & (u <= high + slack)
     # u - u is exactly zero, so the forward value is the rounded one to the last bit.
     return rounded + inside * (u - u.detach())
 

@@ -3,10 +3,11 @@
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from bitscape.formats import Codebook, TensorScheme
+from bitscape.formats import Codebook, MixedInt, TensorScheme
 from bitscape.quantizers.affine import Grid, dequantize, quantize
 from bitscape.quantizers.codebooks import Centroids, look_up_weight
 from bitscape.quantizers.groups import from_groups, to_groups
+from bitscape.quantizers.mixed import mixed_grid
 from bitscape.quantizers.ranges import RangeRule
 from bitscape.quantizers.scales import round_scale
 
@@ -16,6 +17,8 @@ def weight_grid(W: Float[Tensor, "out in"], scheme: TensorScheme, rule: RangeRul
     if isinstance(scheme.format, Codebook):
         raise ValueError(f"{scheme} has codebooks, not grids: choose the method gptvq")
     grouped = to_groups(W.float(), scheme.granularity)
+    if isinstance(scheme.format, MixedInt):
+        return round_scale(mixed_grid(grouped, scheme.format, rule), scheme)
     dead = (grouped == 0).all(dim=-1, keepdim=True)
     return round_scale(rule(grouped, scheme.format, scheme.symmetric), scheme, dead=dead)
 

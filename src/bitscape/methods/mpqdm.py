@@ -1,0 +1,149 @@
+"""MPQ-DM: bits that differ from row to row, and relations that survive them, for 2 to 4 bits.
+
+Feng et al., "MPQ-DM: Mixed Precision Quantization for Extremely Low Bit Diffusion Models", AAAI
+2025, arXiv:2412.11549. Equations after its public code: the paper numbers few of them.
+
+    s_j = sqrt(max|X_j| / max|W_j|), an input channel    algorithms.smoothquant_scale, BalanceInputs
+    kurtosis of a row mean((w - mu)^4) / sd^4            algorithms.row_bits.kurtosis
+    bits n - 1, n, n + 1 a row, their mean n (OMQ)       passes.AssignBits, formats.MixedInt
+    share of rows searched by the output's error         algorithms.row_bits.swap_by_kurtosis
+    one range a sampling step                            passes.QuantizeActivations, "step"
+    KL of time-smoothed relations (TRD)                  algorithms.relations, passes.Relations
+    trained along the teacher's trajectory               passes.Distill, on recorded calls
+
+`mpq-dm-faithful` takes the paper's choices: the scale everywhere, rows by kurtosis in tenths,
+relations at temperature 1 with each position's similarity to itself, weight 100. `mpq-dm` tries
+scales and keeps one only where it lowers the output's error, swaps bits where the row that wins
+gains more than the other loses, rounds by GPTQ and compares sharper relations. `plus` gives a tenth
+of the rows one bit more and takes none away: 0.1 bits a weight.
+
+What stays wider. By the scheme's roles: the ends of a U-Net and its time embedding (`input`,
+`output`, `time`) keep 16 bits, or 8 as published with `W2A4/input=W8A8/output=W8A8/time=W8A8`; the
+projections of the time embedding (`ada`) have weights like the rest and 16-bit inputs; attention
+products, norms, biases and the autoencoder 16 bits. The public code also leaves shortcuts,
+downsampling and Conv1d layers at 32 bits; here they are rounded like all others. The report lists
+every site; `inspect` gives both accounts, nominal bits of each weight and bytes written.
+
+Deviations. Rows are symmetric, so that integer kernels need no zero point; a row of one bit is a
+sign times a scale, where the code's affine row holds zero and one other value. Errors in the search
+are those of both operands rounded, as in the paper; the code keeps activations in float, tries two
+shares and clips in another way than in the model. Scales of inputs are folded into norms where that
+is exact. The weights themselves are trained through the rounding, where the paper trains a low-rank
+correction of them that is merged before it: the same result stored, more memory to train. Zero
+points of activations stay where they were calibrated. Both steps of a pair run in one batch and
+have gradients; in the code neither has.
+
+Cost. Two sweeps over the calibration calls, then `steps` of training, each a forward pass of the
+teacher and a forward and backward pass of the student over two steps of the trajectory. Relations
+take (batch, 512, positions) numbers at a time.
+
+Use. For diffusion models, U-Nets above all, at 2 to 4 bits. `steps=0` only calibrates.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bitscape.algorithms.row_bits import (
+    raise_by_error,
+    raise_by_kurtosis,
+    swap_by_error,
+    swap_by_kurtosis,
+)
+from bitscape.passes import (
+    AssignBits,
+    BalanceInputs,
+    Distill,
+    Greedy,
+    Index,
+    JoinSteps,
+    Nearest,
+    Pass,
+    QuantizeActivations,
+    QuantizeWeights,
+    Relations,
+    Training,
+)
+
+SCHEMES = tuple(
+    f"W{weight}A{activation},static"
+    for weight, activation in ((8, 8), (6, 6), (4, 8), (4, 4), (3, 6), (3, 4), (2, 6), (2, 4))
+)
+
+
+@dataclass(frozen=True)
+class MPQDM:
+    """Bits of rows by error, GPTQ, then training with relations."""
+
+    summary: ClassVar[str] = (
+        "Bits row by row where they lower the error, then training: for diffusion at 2 to 4 bits."
+    )
+    schemes: ClassVar[tuple[str, ...]] = SCHEMES
+
+    plus: bool = False
+    steps: int = 400
+    rate: float = 1e-3
+    relations: float = 4.0
+    temperature: float = 0.2
+    window: int = 2
+    activation_range: str = "mse"
+    activation_index: Index = "step"
+
+    def __post_init__(self) -> None:
+        check_steps(self.steps)
+
+    def passes(self) -> list[Pass]:
+        """Scales, bits, weights and activations; then training."""
+        activations = QuantizeActivations(self.activation_range, self.activation_index)
+        start: tuple[Pass, ...] = (
+            BalanceInputs(activations=activations),
+            AssignBits(raise_by_error if self.plus else swap_by_error, activations=activations),
+            QuantizeWeights(Greedy()),
+            activations,
+        )
+        objective = Relations(self.relations, self.temperature)
+        return trained(start, objective, self.steps, self.rate, self.window)
+
+
+@dataclass(frozen=True)
+class FaithfulMPQDM:
+    """MPQ-DM with the paper's choices."""
+
+    summary: ClassVar[str] = (
+        "MPQ-DM with the paper's choices, to compare with it: mpq-dm is never worse."
+    )
+    schemes: ClassVar[tuple[str, ...]] = SCHEMES
+
+    plus: bool = False
+    steps: int = 400
+    rate: float = 1e-3
+    window: int = 2
+
+    def __post_init__(self) -> None:
+        check_steps(self.steps)
+
+    def passes(self) -> list[Pass]:
+        """Scales, bits, weights and activations; then training."""
+        activations = QuantizeActivations("mse2.4", "step")
+        start: tuple[Pass, ...] = (
+            BalanceInputs((0.5,), activations=activations),
+            AssignBits(raise_by_kurtosis if self.plus else swap_by_kurtosis, "mse2.4", activations),
+            QuantizeWeights(Nearest("mse2.4")),
+            activations,
+        )
+        objective = Relations(100.0, 1.0, itself=True)
+        return trained(start, objective, self.steps, self.rate, self.window)
+
+
+def trained(
+    start: tuple[Pass, ...], objective: Relations, steps: int, rate: float, window: int
+) -> list[Pass]:
+    """`start`, then training towards `objective`; without steps only `start`."""
+    if not steps:
+        return list(start)
+    return [JoinSteps(window), Distill(start, objective, Training(steps=steps, rate=rate))]
+
+
+def check_steps(steps: int) -> None:
+    """ValueError for a negative number of steps."""
+    if steps < 0:
+        raise ValueError(f"training takes 0 steps (none) or more, got {steps}")

@@ -1,0 +1,110 @@
+"""Bits for each output row of every weight, around the width that the scheme gives."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bitscape.algorithms.row_bits import Choice, row_errors, swap_by_error
+from bitscape.calibration import RowSamples, observe, stream
+from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme
+from bitscape.passes.base import Context, Field
+from bitscape.passes.fold_view import nearest_weight
+from bitscape.passes.quantize_activations import QuantizeActivations
+from bitscape.passes.quantize_weights import check_weights, layer_of, sites_inside, weight_sites
+from bitscape.passes.rounders import range_rule
+from bitscape.passes.site_rows import SiteRows, matrices
+from bitscape.structure import Pipeline, Site
+
+
+@dataclass(frozen=True)
+class AssignBits:
+    """Let rows of signed integer weights of 2 to 7 bits have one bit more or less.
+
+    `choose` decides from the rows and their errors at the three widths, which are true errors of
+    the outputs on sampled inputs, both operands rounded; ranges of weights are found by the rule
+    `range`, of activations as `activations` says. The choice is written into the scheme, for the
+    passes that follow.
+    """
+
+    before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
+    writes: ClassVar[frozenset[Field]] = frozenset()
+
+    choose: Choice = swap_by_error
+    range: str = "mse"
+    activations: QuantizeActivations = QuantizeActivations()
+    rows: int = 1024
+
+    def needs_calibration(self, scheme: QuantScheme) -> bool:
+        """Whether there is a width to vary."""
+        return any(map(_varies, [scheme.default, *(site for _, site in scheme.roles)]))
+
+    @torch.no_grad()
+    def __call__(self, pipeline: Pipeline, context: Context) -> None:
+        """Put the widths into the context's scheme, and what they save into the report."""
+        check_weights(pipeline, context.scheme)
+        sites = {site.name: site for site, _ in weight_sites(pipeline, context.scheme)}
+        schemes = {n: context.scheme.at(s.role.value, n) for n, s in sites.items()}
+        left = {name: site for name, site in sites.items() if _varies(schemes[name])}
+        if not left:
+            return
+        calls = context.calibrated("the choice of bits").calls
+        sample = partial(RowSamples, limit=self.rows)
+        chosen: dict[str, SiteScheme] = {}
+        # A block at a time, because the rows of all sites together would fill the memory.
+        blocks = pipeline.adapter.blocks(pipeline.network)
+        for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
+            inside = [left.pop(name) for name in sites_inside(unit.block, list(left))]
+            seen = {site.name: sample(site) for site in inside}
+            if seen:
+                unit.observe(seen)
+            chosen |= {s.name: self.widths(s, seen[s.name], pipeline, context) for s in inside}
+        outside = observe(pipeline, calls, left.values(), sample) if left else {}
+        chosen |= {n: self.widths(left[n], kept, pipeline, context) for n, kept in outside.items()}
+        context.scheme = _with_sites(context.scheme, chosen)
+
+    def widths(
+        self, site: Site, samples: RowSamples, pipeline: Pipeline, context: Context
+    ) -> SiteScheme:
+        """The scheme of one site with the widths of its rows."""
+        scheme = context.scheme.at(site.role.value, site.name)
+        view = SiteRows.of(samples.rows(), site, scheme, pipeline, self.activations)
+        [W] = matrices([layer_of(pipeline.network, site.name)])
+        assert scheme.weight is not None and isinstance(scheme.weight.format, Int)
+        base, errors = scheme.weight.format.bits, self.errors(W, view)
+        offsets = self.choose(W, errors)
+        widths = tuple((offsets + base).tolist())
+        picked = errors.gather(0, (offsets + 1)[None]).sum()
+        context.site_report(site.name)["row_bits"] = {
+            "rows": {str(width): n for width, n in sorted(Counter(widths).items())},
+            "error": float(picked),
+            "error_uniform": float(errors[1].sum()),
+        }
+        return replace(scheme, weight=replace(scheme.weight, format=MixedInt(base, widths)))
+
+    def errors(self, W: Tensor, view: SiteRows) -> Tensor:
+        """The squared error of each row's output at one bit less, as many, and one more."""
+        weight = view.scheme.weight
+        assert weight is not None and isinstance(weight.format, Int)
+        X, found = view.rows.X, []
+        X_hat, base = view.rounded(X), weight.format.bits
+        for width in (base - 1, base, base + 1):
+            fmt = MixedInt(base, (width,) * len(W))
+            W_hat = nearest_weight(W, replace(weight, format=fmt), range_rule(self.range))
+            found.append(row_errors(X, X_hat, W, W_hat, view.rows.weights))
+        return torch.stack(found)
+
+
+def _varies(scheme: SiteScheme) -> bool:
+    fmt = None if scheme.weight is None else scheme.weight.format
+    return isinstance(fmt, Int) and fmt.signed and 2 <= fmt.bits <= 7
+
+
+def _with_sites(scheme: QuantScheme, chosen: Mapping[str, SiteScheme]) -> QuantScheme:
+    """`scheme` with schemes of single sites; its name goes on to say what was asked for."""
+    roles = dict(scheme.roles) | dict(chosen)
+    return replace(scheme, roles=tuple(sorted(roles.items())))

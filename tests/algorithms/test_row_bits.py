@@ -1,0 +1,87 @@
+"""Bits of rows: the published statistic, swaps that are optimal, choices that keep the mean."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from bitscape.algorithms.row_bits import (
+    Choice,
+    kurtosis,
+    raise_by_error,
+    raise_by_kurtosis,
+    row_errors,
+    swap_by_error,
+    swap_by_kurtosis,
+)
+
+
+def convex_errors(rows: int, seed: int = 0) -> torch.Tensor:
+    """Errors that halve with every bit, more or less."""
+    generator = torch.Generator().manual_seed(seed)
+    size = torch.rand(rows, generator=generator).mul(4).exp()
+    shrink = 0.1 + 0.3 * torch.rand(2, rows, generator=generator)
+    return torch.stack([size, size * shrink[0], size * shrink[0] * shrink[1] / 2])
+
+
+def total(errors: torch.Tensor, offsets: torch.Tensor) -> float:
+    return float(errors.gather(0, (offsets + 1)[None]).sum())
+
+
+def test_kurtosis_divides_the_variance_by_one_less() -> None:
+    assert kurtosis(torch.tensor([[1.0, 2, 3, 4, 10]])).item() == pytest.approx(1.784320, abs=1e-6)
+
+
+def test_kurtosis_of_gaussian_rows_is_three_and_of_constant_ones_nothing() -> None:
+    W = torch.randn(4, 20_000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(kurtosis(7 * W), torch.full((4,), 3.0), rtol=0.05, atol=0)
+    assert kurtosis(torch.ones(2, 8)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("convex", [True, False])
+def test_swaps_by_error_are_the_best_of_all_swaps(convex: bool) -> None:
+    every = torch.tensor([o for o in product((-1, 0, 1), repeat=6) if sum(o) == 0])
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        errors = convex_errors(6, seed) if convex else torch.rand(3, 6, generator=generator)
+        best = errors[:, None].expand(-1, len(every), -1).gather(0, (every + 1)[None]).sum(2).min()
+        found = swap_by_error(torch.zeros(6, 1), errors)
+        assert int(found.sum()) == 0
+        assert total(errors, found) == pytest.approx(float(best))
+
+
+@pytest.mark.parametrize("choice", [swap_by_error, swap_by_kurtosis])
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_a_swap_keeps_the_mean_and_lowers_the_error(choice: Choice, rows: int) -> None:
+    W = torch.randn(rows, 30, generator=torch.Generator().manual_seed(0))
+    errors = convex_errors(rows)
+    offsets = choice(W, errors)
+    assert int(offsets.sum()) == 0
+    assert total(errors, offsets) <= float(errors[1].sum())
+
+
+def test_swaps_by_error_are_never_worse_than_by_kurtosis() -> None:
+    for seed in range(20):
+        W = torch.randn(30, 50, generator=torch.Generator().manual_seed(seed))
+        errors = convex_errors(30, seed)
+        assert total(errors, swap_by_error(W, errors)) <= total(errors, swap_by_kurtosis(W, errors))
+
+
+def test_a_row_that_nobody_reads_gives_its_bit_away() -> None:
+    errors = torch.tensor([[0.0, 9.0, 9.0], [0.0, 4.0, 1.0], [0.0, 1.0, 0.5]])
+    assert swap_by_error(torch.zeros(3, 1), errors).tolist() == [-1, 1, 0]
+
+
+@pytest.mark.parametrize("choice", [raise_by_error, raise_by_kurtosis])
+def test_plus_raises_a_tenth_of_the_rows_and_lowers_none(choice: Choice) -> None:
+    W = torch.randn(40, 30, generator=torch.Generator().manual_seed(0))
+    offsets = choice(W, convex_errors(40))
+    assert sorted(offsets.tolist()) == [0] * 36 + [1] * 4
+
+
+def test_errors_of_rows_add_up_to_the_output_error() -> None:
+    torch.manual_seed(0)
+    X, W = torch.randn(20, 6), torch.randn(5, 6)
+    X_hat, W_hat = X + 0.1 * torch.randn_like(X), W + 0.1 * torch.randn_like(W)
+    found = row_errors(X, X_hat, W, W_hat, torch.ones(20))
+    torch.testing.assert_close(found, (X_hat @ W_hat.T - X @ W.T).square().sum(dim=0))
