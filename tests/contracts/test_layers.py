@@ -15,7 +15,7 @@ ROW_1 = {"quantizers", "models"}
 ROW_2 = {"algorithms", "nn"}
 ROW_3 = {"calibration", "training", "runtime", "evaluation"}
 LOWER = ROW_0 | ROW_1 | ROW_2 | ROW_3
-ABOVE_6 = LOWER | {"passes", "artefacts", "methods"}
+ABOVE_6 = LOWER | {"passes", "artefacts", "methods", "analysis"}
 ROW_6 = {"recipes", "zoo", "sweeps", "integrations", "api", "reports"}
 ROOT = ""
 
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "evaluation": {"structure"},
     "passes": LOWER - {"models"},
     "artefacts": LOWER,
+    "analysis": {"structure", "algorithms", "evaluation"},
     "methods": (LOWER - {"models"}) | {"passes"},
     "recipes": ABOVE_6,
     "zoo": ABOVE_6,

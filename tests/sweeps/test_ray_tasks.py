@@ -26,7 +26,7 @@ def test_killed_workers_are_replaced_and_lost_cells_recorded(tmp_path, monkeypat
     trace = tmp_path / "trace"
     trace.mkdir()
     cells = Grid(models=("a",), recipes=("x", "broken", "fragile", "deadly")).cells(tmp_path)
-    executor = RayExecutor(workers=2, retries=1)
+    executor = RayExecutor(workers=2, retries=2)
     records = run_cells(cells, toys.TraceRunner(trace), tmp_path / "runs", executor=executor)
     statuses = [record.status for record in records]
     assert statuses == ["done", "failed", "done", "failed"], records[2].reason

@@ -25,6 +25,7 @@ SUMMARIES = {
     "evaluate": "Measure the quality of a model beside full precision.",
     "compare": "Draw two models side by side on the same seeds.",
     "inspect": "Show the real bytes, formats and kernels of an artefact.",
+    "analyze": "Say where the error of a quantized model comes from.",
     "bench": "Time a model against float32 and bfloat16.",
     "sweep": "Run a grid of model x recipe x seed, resumably.",
     "law": "Fit bit-level scaling laws to runs, a CSV or published results.",
