@@ -1,6 +1,7 @@
 """Activation quantizers: dynamic, static, by step, and where none belongs."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from bitscape.models import FAMILIES
 from bitscape.nn import QuantConv2d, QuantLinear, insert, quantized_sites
 from bitscape.passes import Context, QuantizeActivations, run
 from bitscape.passes.base import chosen
-from bitscape.passes.quantize_activations import nearest
+from bitscape.passes.quantize_activations import GROUPS, nearest
 from bitscape.structure import Pipeline, Role, net_of
 
 Make = Callable[..., Context]
@@ -58,6 +59,24 @@ def test_static_range_covers_all_that_was_recorded(pipeline: Pipeline, context: 
             slack, zero = float(quantizer.table_scale[0, i]), float(quantizer.table_zero[0, i])
             assert -zero * slack <= min(float(values.min()), 0) + slack
             assert (255 - zero) * slack >= max(float(values.max()), 0) - slack
+
+
+def test_the_report_tells_the_range_of_each_group_of_positions(
+    pipeline: Pipeline, context: Make
+) -> None:
+    told = context("W8A8,static")
+    run([QuantizeActivations()], pipeline, told)
+    for layer in activations(pipeline).values():
+        groups = told.report["sites"][layer.site.name]["input_ranges"]
+        assert len(groups) == (len({0, *layer.site.runs}) if layer.site.runs else GROUPS)
+        assert all(a["last"] < b["first"] for a, b in pairwise(groups))
+        quantizer = layer.activation
+        assert quantizer is not None
+        assert quantizer.table_scale is not None
+        if not layer.site.splits:
+            low, high = min(g["low"] for g in groups), max(g["high"] for g in groups)
+            # One range for all groups is as wide as the widest of them together.
+            assert max(high, 0) - min(low, 0) == pytest.approx(255 * float(quantizer.table_scale))
 
 
 def test_steps_have_ranges_of_their_own(pipeline: Pipeline, context: Make) -> None:

@@ -19,6 +19,9 @@ from bitscape.structure import Pipeline, Role, Site, net_of
 
 Index = Literal["none", "step", "run"]
 
+GROUPS = 4
+"""The groups of positions that a report tells ranges of where a site declares none."""
+
 
 @dataclass(frozen=True)
 class QuantizeActivations:
@@ -71,6 +74,8 @@ class QuantizeActivations:
                 quantizer = layer.quantize_activation(scheme)
                 if site.name in samples:
                     self.fill(quantizer, samples[site.name], pipeline, site)
+                    groups = group_ranges(samples[site.name], pipeline, site)
+                    context.site_report(site.name)["input_ranges"] = groups
             context.site_report(site.name)["activation"] = str(scheme)
             context.progress("quantizing activations", done, len(wanted))
 
@@ -156,6 +161,27 @@ class QuantizeActivations:
         zeros = [grid.zero.flatten() for grid in grids if grid.zero is not None]
         scale = torch.cat([grid.scale.flatten() for grid in grids])
         return Grid(scale, torch.cat(zeros) if zeros else None)
+
+
+def group_ranges(
+    samples: StepSamples, pipeline: Pipeline, site: Site
+) -> list[dict[str, int | float]]:
+    """What one range has to hold: the least and greatest input of each group of positions.
+
+    Groups are the runs that the site declares, else up to `GROUPS` of neighbouring positions.
+    """
+    seen = samples.positions()
+    rows = QuantizeActivations(index="run", rows=GROUPS).table_rows(seen, site, pipeline)
+    groups = [[p for p, row in zip(seen, rows, strict=True) if row == r] for r in set(rows)]
+    return [
+        {
+            "first": group[0],
+            "last": group[-1],
+            "low": min(float(split.min()) for split in samples.row(group)),
+            "high": max(float(split.max()) for split in samples.row(group)),
+        }
+        for group in sorted(groups)
+    ]
 
 
 def has_table(layer: nn.Module) -> bool:
