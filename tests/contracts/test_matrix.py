@@ -26,16 +26,14 @@ QUICK = {
     "mpq-dm-faithful": {"steps": 2},
     "adaround": {"steps": 2},
     "omniquant": {"steps": 2},
-    "dilatequant": {"steps": 2},
-    "dilatequant-faithful": {"steps": 2},
-    "quest": {"steps": 2},
+    "dilatequant": {"steps": 1, "greedy": False},
     "efficientdm": {"steps": 2, "batch": 4},
     "svdquant": {"rounds": 2},
     "mixed": {"bits": (2, 6)},
     "topkld": {"steps": 1, "batch": 1, "start": "rtn"},
 }
-# This one is the start of one method and the training of another, and both meet every family.
-COMPOSED = ("robuq",)
+# These are others with other settings, or the start of one and the training of another.
+COMPOSED = ("robuq", "dilatequant-faithful", "quest")
 Calibrated = Callable[[str], tuple[Pipeline, CalibrationSet]]
 FEW = {"diffusion": {"steps": 2}, "autoregressive": {}}
 

@@ -25,7 +25,7 @@ SCHEMES = ["W8A8", "W4A16", "W3A16,asym", "W4A8@g8", "W8A8,static", "FP8", "We2m
 OWN = {
     "gptvq": ["W3A16,vq2d", "W2A8,vq4d/ada=W8A16"],
     "mixed": ["W4A8@g8", "W4A16,asym/head=W8A16"],
-    "dilatequant": ["W4A4@g8", "W6A6,static"],
+    "dilatequant": ["W6A6,static"],
     "dilatequant-faithful": ["W4A8,static"],
     "quest": ["W6A6,static"],
     "efficientdm": ["W6A6,static"],
