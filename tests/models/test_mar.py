@@ -123,7 +123,7 @@ def test_an_image_is_the_same_in_another_batch() -> None:
 
 
 @torch.no_grad()
-def test_other_numbers_of_steps_read_the_nearest_rows() -> None:
+def test_the_clock_is_the_nearest_iteration_and_the_timestep_of_the_head() -> None:
     pipeline = FAMILIES["mar"].tiny()
     rows: dict[str, list[int]] = {"backbone": [], "head": []}
 
@@ -132,7 +132,7 @@ def test_other_numbers_of_steps_read_the_nearest_rows() -> None:
 
     pipeline.latents(torch.tensor([0]), iterations=2, steps=3, tap=tap)
     assert rows["backbone"] == [0, 2]
-    assert rows["head"] == 2 * [0, 2, 4]
+    assert rows["head"] == 2 * Ancestral(CosineDiffusion(), 3).times
 
 
 def test_a_lesson_denoises_the_masked_tokens_alone() -> None:
