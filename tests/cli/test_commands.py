@@ -154,6 +154,14 @@ def test_bench(artefact: Path, bitscape: Command, tmp_path: Path) -> None:
     assert "fp16" in refused(bitscape("bench", artefact, "--against", "fp16"))
 
 
+def test_plan_within_a_model_prints_the_command_that_makes_it(bitscape: Command) -> None:
+    words = ("plan", "zoo:var-xs", "--recipe", "mixed-w4a16", "--memory", "80kB", "--json")
+    found = bitscape(*words).json
+    assert found["memory_bytes"] <= 80e3
+    assert found["command"].split()[:3] == ["bitscape", "quantize", "zoo:var-xs"]
+    assert found["option"] in found["command"]
+
+
 def test_sweep(bitscape: Command, tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     content = {

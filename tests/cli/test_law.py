@@ -106,6 +106,10 @@ def test_plan_refuses_bad_input(csv: Path, bitscape: Command, tmp_path: Path) ->
         (("--law", law, "--memory", "1GB", "--family", "dit"), "the file has var"),
         (("--law", broken, "--memory", "1GB"), "make it again"),
         (("--law", tmp_path / "none", "--memory", "1GB"), "does not exist"),
+        (("--memory", "1GB"), "give --law"),
+        (("zoo:var-xs", "--law", law, "--memory", "1GB"), "give --law"),
+        (("zoo:var-xs", "--latency-ms", "1"), "answered from a law"),
+        (("--law", law, "--memory", "1GB", "--recipe", "mixed-w4a16"), "belongs to MODEL"),
     ):
         answer = bitscape("plan", *words)
         assert (answer.code, answer.out) == (2, "") and reason in answer.err

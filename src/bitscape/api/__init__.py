@@ -6,6 +6,7 @@ from bitscape.api.distill import distill, trained_recipe
 from bitscape.api.doctor import doctor
 from bitscape.api.estimate import Estimate, estimate_evaluate, estimate_quantize
 from bitscape.api.evaluate import evaluate
+from bitscape.api.layers import LayerPlan, plan_layers
 from bitscape.api.load import load
 from bitscape.api.model import Conditions, Model
 from bitscape.api.quantize import quantize
@@ -14,6 +15,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Estimate",
+    "LayerPlan",
     "Model",
     "catalogue",
     "compare",
@@ -23,6 +25,7 @@ __all__ = [
     "estimate_quantize",
     "evaluate",
     "load",
+    "plan_layers",
     "quantize",
     "trained_recipe",
 ]

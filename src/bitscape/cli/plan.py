@@ -2,6 +2,7 @@
 
 import json as json_text
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,14 @@ from bitscape.cli.quantities import bytes_of, size
 from bitscape.cli.terminal import Terminal
 from bitscape.laws import Answer, Budget, Candidate, plan, read_study
 
-LawFile = Annotated[Path, typer.Option("--law", help="law.json, as `bitscape law --out` writes.")]
-Memory = Annotated[str | None, typer.Option("--memory", help="Weights at most, such as 1.5GB.")]
+Model = Annotated[
+    str | None,
+    typer.Argument(metavar="[MODEL]", help="Choose bits for each layer of this model instead."),
+]
+LawFile = Annotated[
+    Path | None, typer.Option("--law", help="law.json, as `bitscape law --out` writes.")
+]
+Memory = Annotated[str | None, typer.Option("--memory", help="The network at most, such as 1.5GB.")]
 Compute = Annotated[
     float | None, typer.Option("--compute-bits", help="Compute bits at most, in units of 1e9.")
 ]
@@ -27,6 +34,9 @@ Profile = Annotated[
 Quality = Annotated[
     float | None, typer.Option("--quality", help="Good enough: take the cheapest that reaches it.")
 ]
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", help="With MODEL, a recipe of mixed: mixed-w4a16 if left.")
+]
 Family = Annotated[str | None, typer.Option("--family", help="Answer for this family only.")]
 
 
@@ -36,19 +46,39 @@ def register(app: typer.Typer, summary: str) -> None:
 
 
 def deploy(
-    law: LawFile,
+    model: Model = None,
+    law: LawFile = None,
     memory: Memory = None,
     compute_bits: Compute = None,
     latency_ms: Latency = None,
     device_profile: Profile = None,
     quality: Quality = None,
     family: Family = None,
+    recipe: Recipe = None,
+    seed: options.Seed = 0,
+    checkpoint: options.Checkpoint = None,
+    tokenizer: options.Tokenizer = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Name the best model, method and precision of each source and family under one budget."""
+    """Name what to deploy under one budget: of a law, or within one model.
+
+    With --law the best model, method and precision of each source and family; with MODEL the bits
+    of each of its layers.
+    """
     terminal = Terminal(json, verbose)
     budget = _budget(memory, compute_bits, latency_ms)
+    if (model is None) == (law is None):
+        raise ValueError("give --law to choose among models, or MODEL to choose bits within one")
+    if law is None:
+        lawful = (latency_ms, device_profile, quality, family)
+        if any(value is not None for value in lawful):
+            raise ValueError("latency, quality and family are answered from a law: give --law")
+        chosen = recipe or "mixed-w4a16"
+        within(terminal, str(model), budget, chosen, seed, checkpoint, tokenizer)
+        return
+    if recipe is not None:
+        raise ValueError("--recipe belongs to MODEL: a law names its methods itself")
     profile = read_profile(device_profile) if device_profile else None
     answers = plan(read_study(law), budget, quality=quality, profile=profile)
     if family is not None:
@@ -62,6 +92,43 @@ def deploy(
         "answers": [answer.model_dump(mode="json") for answer in answers],
     }
     terminal.result(found, "\n\n".join(_words(answer, budget) for answer in answers))
+
+
+def within(
+    terminal: Terminal,
+    name: str,
+    budget: Budget,
+    recipe: str,
+    seed: int,
+    checkpoint: Path | None,
+    tokenizer: Path | None,
+) -> None:
+    """Print the bits of each layer of one model."""
+    # Only here, so that a plan by a law does not wait for every method and model.
+    from bitscape import api
+    from bitscape.recipes import find_recipe
+
+    model = api.load(name, checkpoint=checkpoint, tokenizer=tokenizer)
+    with terminal.progress() as report:
+        found = api.plan_layers(
+            model,
+            find_recipe(recipe),
+            memory=budget.limit if budget.kind == "memory" else None,
+            compute_bits=budget.limit if budget.kind == "compute-bits" else None,
+            seed=seed,
+            progress=report,
+        )
+    command = f"bitscape quantize {name} --recipe {recipe} --option {found.option} --out DIR"
+    uniform = f"{found.uniform_bits} bits everywhere"
+    error = f"{found.errors['mixed']:.3g} against {found.errors['uniform']:.3g} of {uniform}"
+    won = "" if found.chosen == "mixed" else f", so {uniform} it stays"
+    terminal.result(
+        {"model": name, "recipe": recipe, "budget": budget.model_dump(), **asdict(found)}
+        | {"command": command},
+        "\n".join(f"{bits:2} bits  {site}" for site, bits in found.bits.items())
+        + f"\n\n{size(int(found.memory_bytes))}, {found.compute_bits:.3g}e9 compute bits; error of "
+        f"the output {error}{won}.\n{command}",
+    )
 
 
 def read_profile(paths: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:

@@ -11,11 +11,17 @@ from bitscape.calibration import CalibrationSet
 from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
 from bitscape.cli.terminal import Terminal
-from bitscape.recipes import find_recipe
+from bitscape.recipes import find_recipe, with_options
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
 Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Recorded calls to use instead of new ones.")
+]
+
+
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="NAME=VALUE of the method; several times for several."),
 ]
 
 
@@ -28,6 +34,7 @@ def quantize(
     model: options.Model,
     recipe: options.Recipe,
     out: Out,
+    option: Options = None,
     calibration: Calibration = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -43,7 +50,7 @@ def quantize(
     in the same result.
     """
     terminal = Terminal(json, verbose)
-    chosen = find_recipe(recipe)
+    chosen = with_options(find_recipe(recipe), option or ())
     artefacts.require_free(out)
     source = api.load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device)
     if dry_run:

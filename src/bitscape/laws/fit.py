@@ -12,10 +12,11 @@ arXiv:2501.06218, where the lines of one method at several precisions are nearly
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, least_squares
+from scipy.optimize import leastsq
 from scipy.special import expit
 
 from bitscape.laws.law import Form, Law
@@ -186,11 +187,32 @@ def _law(
     return law._replace(r2=r2)
 
 
-def _floored(x: Vector, y: Vector, floor: float) -> OptimizeResult:
+class _Floored(NamedTuple):
+    """(log a, alpha, log c), half the sum of squares, and the Jacobian there."""
+
+    x: Vector
+    cost: float
+    jac: Matrix
+
+
+def _floored(x: Vector, y: Vector, floor: float) -> _Floored:
     """Levenberg-Marquardt over (log a, alpha, log c) from the line through log(Q - floor)."""
     slope, intercept = np.polyfit(x, np.log(np.exp(y) - floor), 1)
     start = np.array([intercept, -slope, np.log(floor)])
-    return least_squares(_misses, start, jac=_slopes, method="lm", max_nfev=200, args=(x, y))
+    # Not `least_squares`, which runs the same MINPACK routine and takes nearly twice as long.
+    theta, _, info, _, _ = leastsq(
+        _misses,
+        start,
+        args=(x, y),
+        Dfun=_slopes,
+        full_output=True,
+        ftol=1e-8,
+        xtol=1e-8,
+        gtol=1e-8,
+        maxfev=200,
+        diag=np.ones(3),
+    )
+    return _Floored(theta, float(np.square(info["fvec"]).sum()) / 2, _slopes(theta, x, y))
 
 
 def _misses(theta: Vector, x: Vector, y: Vector) -> Vector:
@@ -201,4 +223,6 @@ def _misses(theta: Vector, x: Vector, y: Vector) -> Vector:
 def _slopes(theta: Vector, x: Vector, y: Vector) -> Matrix:
     """The Jacobian of `_misses`."""
     share = expit(theta[0] - theta[1] * x - theta[2])
-    return np.stack([share, -x * share, 1 - share], axis=1)
+    slopes = np.empty((len(x), 3))
+    slopes[:, 0], slopes[:, 1], slopes[:, 2] = share, -x * share, 1 - share
+    return slopes

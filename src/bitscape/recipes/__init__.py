@@ -3,6 +3,7 @@
 from bitscape.recipes.apply import apply
 from bitscape.recipes.calibrate import calibration_key, reads_calibration, recorded
 from bitscape.recipes.card import card
+from bitscape.recipes.options import with_options
 from bitscape.recipes.recipe import SAMPLES, Calibration, Recipe, read_recipe
 from bitscape.recipes.table import RECIPES, find_recipe
 
@@ -18,4 +19,5 @@ __all__ = [
     "read_recipe",
     "reads_calibration",
     "recorded",
+    "with_options",
 ]

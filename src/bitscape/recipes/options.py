@@ -1,0 +1,48 @@
+"""Options of a recipe's method written as text: `effective_bits=3.5`."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from bitscape.methods import METHODS
+from bitscape.recipes.recipe import Recipe
+
+
+def with_options(recipe: Recipe, texts: Sequence[str]) -> Recipe:
+    """`recipe` with options replaced by `texts`, each NAME=VALUE with VALUE in YAML.
+
+    ValueError for a name that the method does not have, listing those it has, and for a value that
+    is not of the option's type.
+    """
+    known = inspect.signature(METHODS[recipe.method]).parameters
+    options: dict[str, Any] = dict(recipe.options)
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise ValueError(f"--option {text!r}: write NAME=VALUE")
+        if name not in known:
+            raise ValueError(
+                f"{recipe.method} has no option {name!r}: one of {', '.join(known) or 'none'}"
+            )
+        options[name] = _checked(f"{recipe.method}: {name}", known[name].annotation, value)
+    try:
+        return Recipe(**{**recipe.model_dump(), "options": options})
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+
+
+def _checked(place: str, kind: Any, text: str) -> Any:
+    """The value that `text` stands for; ValueError when it is not a `kind`."""
+    try:
+        found = TypeAdapter(kind).validate_python(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{place}: {text!r} is not YAML") from error
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise ValueError(f"{place} = {text!r}: {reason[0].lower()}{reason[1:]}") from error
+    except PydanticSchemaGenerationError as error:
+        raise ValueError(f"{place} cannot be written as text: use a recipe in Python") from error
+    return found
