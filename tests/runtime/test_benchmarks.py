@@ -25,6 +25,18 @@ def test_script_reports_every_variant(
         assert all(row["median"] > 0 for row in table.values())
 
 
+def test_convolution_and_unet_are_timed_beside_both_floats(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("diffusers")
+    words = "conv --channels 32 --side 4 --batch 1 --unet 32 --threads 1 --seconds 0.01 --json"
+    monkeypatch.setattr("sys.argv", words.split())
+    runpy.run_path(str(SCRIPTS / "conv.py"), run_name="__main__")
+    for rows in json.loads(capsys.readouterr().out)["tables"].values():
+        assert list(rows) == ["fp32", "bf16", "W8A8,static"]
+        assert all(row["median"] > 0 and row["over bf16"] > 0 for row in rows.values())
+
+
 def test_a_whole_generation_is_timed_for_every_candidate(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

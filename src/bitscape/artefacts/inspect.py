@@ -27,8 +27,8 @@ from bitscape.artefacts.weights import (
     stored_scheme,
 )
 from bitscape.formats import SiteScheme
-from bitscape.nn import QuantAttend, Quantized, QuantLinear, quantized_sites
-from bitscape.runtime import Choice, pack_network
+from bitscape.nn import QuantAttend, QuantConv2d, Quantized, QuantLinear, quantized_sites
+from bitscape.runtime import Choice, choose_kernels
 from bitscape.structure import Kind, Site, StepClock
 
 _CODES = (CODES, *BLOCKS.values(), "weight")
@@ -138,8 +138,8 @@ def site_bytes(tensors: Mapping[str, Tensor]) -> SiteBytes:
 
 def kernel_of(site: Quantized) -> Choice:
     """The kernel that this machine would choose for a site, which is left as it is."""
-    [choice] = pack_network(nn.Sequential(site))
-    return Choice(site.site.name, choice.kernel, choice.real, choice.reason)
+    [choice] = choose_kernels(nn.Sequential(site))
+    return replace(choice, name=site.site.name)
 
 
 def _stored(scheme: SiteScheme, tensors: Mapping[str, Tensor]) -> SiteScheme:
@@ -154,9 +154,15 @@ def _choice(
     rotation: int,
     dtype: torch.dtype,
 ) -> Choice:
-    if site.kind is not Kind.LINEAR:
-        return Choice(site.name, "float", scheme.activation is None, "only linear sites have one")
     rows, columns = _shape(tensors)
+    if site.kind is Kind.CONV:
+        # The kernel's extent is not stored: as 1x1, every column is a channel.
+        taps = columns // sum(site.splits) if site.splits else 1
+        point = replace(site, splits=tuple(width * taps for width in site.splits))
+        conv = nn.Conv2d(columns, rows, 1, bias="bias" in tensors, device="meta", dtype=dtype)
+        kernel = QuantConv2d.of(conv, point, StepClock())
+        restore_site(kernel, tensors, scheme, rotation)
+        return kernel_of(kernel)
     empty = nn.Linear(columns, rows, bias="bias" in tensors, device="meta", dtype=dtype)
     twin = QuantLinear.of(empty, site, StepClock())
     restore_site(twin, tensors, scheme, rotation)

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor
 
-from bitscape.formats import Int
+from bitscape.formats import Int, MixedInt
 from bitscape.nn import CodedWeight, QuantLinear
 from bitscape.runtime.packed import Packed
-from bitscape.runtime.planes import BitPlanes
+from bitscape.runtime.planes import BitPlanes, RowPlanes
 from bitscape.runtime.rounding import Rounded, rounder
 
 # Sums of so many rows are scaled while they are still in the cache.
@@ -89,12 +89,18 @@ class UnpackLinear(Packed):
 
     def __init__(self, layer: QuantLinear) -> None:
         super().__init__()
+        assert layer.coded is not None
         values, scale = _signed_weight(layer)
         self.rounder = rounder(layer, torch.int8)
-        bits = _format(layer).bits
-        left = 1 << (8 - bits)
-        # Two's complement of `bits` bits; the planes give it back times 2^(8 - bits).
-        self.planes = BitPlanes(values.view(torch.uint8) & ((1 << bits) - 1), bits)
+        fmt = _format(layer)
+        self.planes: BitPlanes | RowPlanes
+        if isinstance(fmt, MixedInt):
+            left = 1
+            self.planes = RowPlanes(layer.coded.codes, fmt)
+        else:
+            left = 1 << (8 - fmt.bits)
+            # Two's complement of `bits` bits; the planes give it back times 2^(8 - bits).
+            self.planes = BitPlanes(values.view(torch.uint8) & ((1 << fmt.bits) - 1), fmt.bits)
         self.register_buffer("scale", scale / left)
         self.register_buffer("bias", _bias(layer))
         self.register_buffer("column_sum", values.sum(dim=1, dtype=torch.float32) * left)
@@ -126,7 +132,7 @@ def obstacle(layer: QuantLinear) -> str | None:
     if layer.activation is None:
         return "the activations stay at 16 bits"
     activation = layer.activation.scheme
-    if not isinstance(weight.format, Int) or not isinstance(activation.format, Int):
+    if not isinstance(weight.format, Int | MixedInt) or not isinstance(activation.format, Int):
         return f"{weight.format.name} x {activation.format.name} is not integer x integer"
     if not weight.symmetric:
         return "the weights have zero points"
@@ -143,9 +149,9 @@ def obstacle(layer: QuantLinear) -> str | None:
     return None
 
 
-def _format(layer: QuantLinear) -> Int:
+def _format(layer: QuantLinear) -> Int | MixedInt:
     assert layer.coded is not None
-    assert isinstance(layer.coded.scheme.format, Int)
+    assert isinstance(layer.coded.scheme.format, Int | MixedInt)
     return layer.coded.scheme.format
 
 
@@ -153,7 +159,7 @@ def _signed_weight(layer: QuantLinear) -> tuple[Tensor, Tensor]:
     """The integers of the weight as int8, and the scale of each output channel."""
     coded: CodedWeight | None = layer.coded
     assert coded is not None
-    values = (coded.codes.to(torch.int16) + _format(layer).qmin).to(torch.int8)
+    values = _format(layer).decode(coded.codes).to(torch.int8)
     scale = coded.grid_scale.float().flatten().expand(layer.out_features)
     return values, scale.contiguous()
 

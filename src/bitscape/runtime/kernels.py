@@ -11,17 +11,19 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from bitscape.nn import QuantLinear
-from bitscape.runtime import int8, weight_only
+from bitscape.nn import QuantConv2d, QuantLinear
+from bitscape.runtime import conv, int8, weight_only
 from bitscape.runtime.capabilities import Capabilities
-from bitscape.runtime.dequant import DequantLinear
+from bitscape.runtime.dequant import DequantConv, DequantLinear
+
+Layer = QuantLinear | QuantConv2d
 
 _FEW_ROWS = 8
 
 
 @runtime_checkable
 class Kernel(Protocol):
-    """A way to run a coded linear layer.
+    """A way to run a coded layer, linear or a convolution.
 
     `real` says that the arithmetic happens at the widths of the scheme, and is not emulated in
     float. `tolerance` bounds the greatest difference from the fake-quantized layer in float32,
@@ -38,17 +40,17 @@ class Kernel(Protocol):
         """Greatest difference from the fake-quantized layer over the greatest output."""
         ...
 
-    def real(self, layer: QuantLinear) -> bool:
+    def real(self, layer: Layer) -> bool:
         """Whether `layer` is computed at the widths of its scheme."""
         ...
 
     def supports(
-        self, layer: QuantLinear, machine: Capabilities, *, rows: int | None = None
+        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
     ) -> str | None:
         """None when `layer` can run here, else the reason why not; `rows` a call, if known."""
         ...
 
-    def build(self, layer: QuantLinear) -> nn.Module:
+    def build(self, layer: Layer) -> nn.Module:
         """The packed module, whose forward pass takes and gives what the layer's does."""
         ...
 
@@ -65,22 +67,25 @@ class PackedKernel:
     obstacle: Obstacle
     module: Callable[[QuantLinear], nn.Module]
 
-    def real(self, layer: QuantLinear) -> bool:
+    def real(self, layer: Layer) -> bool:
         """True: packed kernels compute at the widths of the scheme."""
         return True
 
     def supports(
-        self, layer: QuantLinear, machine: Capabilities, *, rows: int | None = None
+        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
     ) -> str | None:
         """None when `layer` can run here, else the reason why not."""
         assert layer.coded is not None
         device = layer.coded.codes.device
         if device.type != "cpu":
             return f"the weight is on {device}, the kernel is for cpu"
+        if not isinstance(layer, QuantLinear):
+            return "the kernel is for linear layers"
         return self.obstacle(layer, machine, rows)
 
-    def build(self, layer: QuantLinear) -> nn.Module:
+    def build(self, layer: Layer) -> nn.Module:
         """The packed module."""
+        assert isinstance(layer, QuantLinear)
         return self.module(layer)
 
 
@@ -91,19 +96,48 @@ class DequantKernel:
     name: str = "dequant"
     tolerance: float = 0.0
 
-    def real(self, layer: QuantLinear) -> bool:
+    def real(self, layer: Layer) -> bool:
         """Whether float is what the scheme asks for: 16-bit activations."""
         return layer.activation is None
 
     def supports(
-        self, layer: QuantLinear, machine: Capabilities, *, rows: int | None = None
+        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
     ) -> str | None:
         """None."""
         return None
 
-    def build(self, layer: QuantLinear) -> nn.Module:
+    def build(self, layer: Layer) -> nn.Module:
         """The layer with packed codes."""
-        return DequantLinear(layer)
+        return DequantConv(layer) if isinstance(layer, QuantConv2d) else DequantLinear(layer)
+
+
+@dataclass(frozen=True)
+class ConvKernel:
+    """Static u8 x s8 convolutions through oneDNN, weights of any integers in 8 bits each."""
+
+    name: str = "onednn-conv-static"
+    tolerance: float = 5e-3
+
+    def real(self, layer: Layer) -> bool:
+        """True."""
+        return True
+
+    def supports(
+        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
+    ) -> str | None:
+        """None when `layer` can run here, else the reason why not."""
+        if not isinstance(layer, QuantConv2d):
+            return "the kernel is for convolutions"
+        assert layer.coded is not None
+        device = layer.coded.codes.device
+        if device.type != "cpu":
+            return f"the weight is on {device}, the kernel is for cpu"
+        return conv.obstacle(layer) or _no_vnni(machine)
+
+    def build(self, layer: Layer) -> nn.Module:
+        """The packed module."""
+        assert isinstance(layer, QuantConv2d)
+        return conv.OnednnConv(layer)
 
 
 def _onednn(layer: QuantLinear, machine: Capabilities, *, dynamic: bool) -> str | None:
@@ -158,6 +192,7 @@ _ORDERED: tuple[Kernel, ...] = (
     PackedKernel("int8-unpack", 5e-3, _unpack, int8.UnpackLinear),
     PackedKernel("int4pack-w4a16", 2e-2, _int4, weight_only.Int4PackLinear),
     PackedKernel("bf16-unpack", 2e-2, _bfloat16, weight_only.UnpackBfloat16Linear),
+    ConvKernel(),
     DequantKernel(),
 )
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from bitscape.nn import QuantAttend, Quantized, QuantLinear, quantized_sites
+from bitscape.nn import QuantAttend, Quantized, quantized_sites
 from bitscape.runtime.capabilities import Capabilities
-from bitscape.runtime.kernels import KERNELS, Kernel
+from bitscape.runtime.kernels import KERNELS, Kernel, Layer
 
 FLOAT = "float"
 
@@ -33,7 +33,7 @@ def pack_network(
     rows: int | None = None,
     machine: Capabilities | None = None,
 ) -> list[Choice]:
-    """Swap every coded linear site for a packed module, in place, and return the choices.
+    """Swap every coded linear or convolution for a packed module, in place; return the choices.
 
     "auto" takes the first kernel that supports a site; "reference" is "dequant" everywhere; a
     kernel's name takes that kernel where it is supported and "dequant" elsewhere. `rows` is the
@@ -43,7 +43,7 @@ def pack_network(
     for choice in choices:
         if choice.kernel in KERNELS:
             site = network.get_submodule(choice.name)
-            assert isinstance(site, QuantLinear)
+            assert isinstance(site, Layer)
             network.set_submodule(choice.name, KERNELS[choice.kernel].build(site))
     return choices
 
@@ -83,9 +83,8 @@ def _candidates(kernel: str) -> list[Kernel]:
 def _choose(
     name: str, site: Quantized, candidates: list[Kernel], machine: Capabilities, rows: int | None
 ) -> Choice:
-    if not isinstance(site, QuantLinear):
-        rounded = site.q if isinstance(site, QuantAttend) else site.activation
-        return Choice(name, FLOAT, rounded is None, "there are kernels for linear sites only")
+    if isinstance(site, QuantAttend):
+        return Choice(name, FLOAT, site.q is None, "there is no kernel for attention products")
     if site.coded is None:
         return Choice(name, FLOAT, site.activation is None, "the weight has no codes")
     reasons: list[str] = []

@@ -7,9 +7,13 @@ artefacts, take seven times longer. Codes come out left-aligned in their byte: c
 spares the subtraction of an offset, and one multiplication of the scale undoes it.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Int8, UInt8
 from torch import Tensor, nn
+
+from bitscape.formats import MixedInt
 
 _BYTE = 8
 
@@ -56,6 +60,41 @@ class BitPlanes(nn.Module):
 
     def _plane(self, number: int) -> Tensor:
         return self.get_buffer(f"plane{self._fields()[number][0]}")
+
+
+class RowPlanes(nn.Module):
+    """The codes of rows of mixed width: planes for the rows of each, brought back in order."""
+
+    def __init__(self, codes: UInt8[Tensor, "out in"], fmt: MixedInt) -> None:
+        super().__init__()
+        self.rows, self.columns = codes.shape
+        self.widths = sorted(set(fmt.widths))
+        for width in self.widths:
+            places = torch.tensor(fmt.rows(width), device=codes.device)
+            self.register_buffer(f"rows{width}", places)
+            self.add_module(f"planes{width}", BitPlanes(codes[places], width))
+
+    def codes(self) -> UInt8[Tensor, "out in"]:
+        """The codes as they were given."""
+        return self._gathered(lambda codes, width: codes, torch.uint8)
+
+    def values(self) -> Int8[Tensor, "out in"]:
+        """The integers that the codes stand for."""
+        return self._gathered(_integers, torch.int8)
+
+    def _gathered(self, read: Callable[[Tensor, int], Tensor], dtype: torch.dtype) -> Tensor:
+        places = [self.get_buffer(f"rows{width}") for width in self.widths]
+        out = torch.empty(self.rows, self.columns, dtype=dtype, device=places[0].device)
+        for width, mine in zip(self.widths, places, strict=True):
+            planes = self.get_submodule(f"planes{width}")
+            assert isinstance(planes, BitPlanes)
+            out[mine] = read(planes.codes(), width)
+        return out
+
+
+def _integers(codes: Tensor, width: int) -> Tensor:
+    signed = codes.view(torch.int8)
+    return 2 * signed - 1 if width == 1 else signed - (1 << (width - 1))
 
 
 def _join(field: UInt8[Tensor, "rows in"], width: int) -> UInt8[Tensor, "part in"]:

@@ -22,7 +22,7 @@ from bitscape.quantizers import dynamic_grid
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.prologue import Prologue
 
-_ROUND = 1.5 * 2.0**23
+ROUND = 1.5 * 2.0**23
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Target:
 
     def clamped(self, y: Float32[Tensor, "row in"], zero: int | Tensor) -> Tensor:
         """The same, where `y` may lie outside the format."""
-        bottom = _ROUND + self.lift
+        bottom = ROUND + self.lift
         return self.codes(y.clamp_(bottom + self.fmt.lowest, bottom + self.fmt.highest), zero)
 
 
@@ -123,7 +123,7 @@ class StaticRounder(Packed):
         if self.prologue.rotation:
             x, inverse, offset = self.prologue(x.float()), None, None
         factor = (self.ones if inverse is None else inverse) * (1 / scale)
-        whole = _ROUND + zero
+        whole = ROUND + zero
         if offset is None:
             y = _multiply_add(x, factor, self.ones * whole)
         else:
@@ -165,7 +165,7 @@ class DynamicRounder(Packed):
         scale = torch.maximum(high, low.neg_()).div_(fmt.highest or fmt.largest)
         scale.masked_fill_(scale == 0, 1.0)
         # No clamp: the scale was made for the greatest magnitude of the row.
-        y = u.mul(1 / scale).add_(_ROUND + lift)
+        y = u.mul(1 / scale).add_(ROUND + lift)
         return Rounded(self.target.codes(y, lift), scale, lift)
 
 
@@ -178,5 +178,5 @@ def _multiply_add(x: Tensor, factor: Tensor, start: Tensor) -> Float32[Tensor, "
 
 
 def _on_grid(u: Tensor, scale: Tensor, zero: Tensor, target: Target) -> Rounded:
-    y = u.mul(1 / scale).add_(zero + _ROUND)
+    y = u.mul(1 / scale).add_(zero + ROUND)
     return Rounded(target.clamped(y, zero), scale, zero)
