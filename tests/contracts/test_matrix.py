@@ -33,7 +33,7 @@ QUICK = {
     "topkld": {"steps": 1, "batch": 1, "start": "rtn"},
 }
 # These are others with other settings, or the start of one and the training of another.
-COMPOSED = ("robuq", "dilatequant-faithful", "quest")
+COMPOSED = ("robuq", "matryoshka", "dilatequant-faithful", "quest")
 Calibrated = Callable[[str], tuple[Pipeline, CalibrationSet]]
 FEW = {"diffusion": {"steps": 2}, "autoregressive": {}}
 

@@ -31,9 +31,10 @@ OWN = {
     "efficientdm": ["W6A6,static"],
     "topkld": ["W4A8@g8"],
     "robuq": ["WternaryA4"],
+    "matryoshka": ["W4A8@g8"],
 }
 # Where these end is up to their training, one step of which is as good as none.
-TRAINED = ("topkld", "robuq")
+TRAINED = ("topkld", "robuq", "matryoshka")
 QUICK = {
     "mpq-dm": {"steps": 2},
     "mpq-dm-faithful": {"steps": 2},
@@ -47,6 +48,7 @@ QUICK = {
     "mixed": {"bits": (2, 4, 8)},
     "topkld": {"steps": 1, "batch": 1, "start": "rtn"},
     "robuq": {"steps": 1, "batch": 1},
+    "matryoshka": {"steps": 1, "batch": 1, "start": "rtn"},
 }
 REFINED = ["W4A8@g8", "W8A8,static", "We2m1A6"]
 CASES = [

@@ -160,3 +160,7 @@ def test_codebooks_come_by_tile_and_nothing_else_does() -> None:
         with pytest.raises(ValueError, match="come by tile"):
             parse_tensor_scheme(text)
     assert str(parse_tensor_scheme("codebook2x2@t64")) == "codebook2x2@t64"
+
+
+def test_papers_call_ternary_by_its_information() -> None:
+    assert parse_scheme("W1.58A8") == parse_scheme("WternaryA8")

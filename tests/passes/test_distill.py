@@ -212,3 +212,18 @@ def test_what_cannot_be_learnt_is_refused(teacher: Pipeline, data: CalibrationSe
         Imitation("top")
     with pytest.raises(ValueError, match="at least one step"):
         Training(steps=0)
+
+
+def test_nested_widths_are_trained_together(teacher: Pipeline, data: CalibrationSet) -> None:
+    context = Context(parse_scheme("W4A16"), data)
+    distilled(teacher, Distill(RTN, Imitation(), SHORT, widths=(4, 2)), context)
+    first = context.report["training"]["log"][0]
+    assert first["loss"] == pytest.approx(first["loss_4"] + first["loss_2"])
+    assert first["loss_4"] < first["loss_2"]
+    assert context.report["nested"] == [2, 4]
+    with pytest.raises(ValueError, match="need symmetric integers of 4 bits"):
+        distilled(
+            teacher,
+            Distill(RTN, Imitation(), SHORT, widths=(4, 2)),
+            Context(parse_scheme("W3A16"), data),
+        )

@@ -35,3 +35,14 @@ def test_unknown_name_is_answered_with_the_nearest() -> None:
         find_recipe("gptq-w4a15")
     with pytest.raises(FileNotFoundError, match=r"nowhere.yaml does not exist"):
         find_recipe("nowhere.yaml")
+
+
+def test_a_name_may_carry_other_options() -> None:
+    found = find_recipe("topkld-w3a16:loss=forward-kl,rate=5e-4,data=shapes")
+    assert found.options == {"loss": "forward-kl", "rate": 5e-4}
+    assert found.data == "shapes"
+    assert found.scheme == "W3A16"
+    with pytest.raises(ValueError, match="unknown loss"):
+        find_recipe("topkld-w3a16:loss=kl")
+    with pytest.raises(ValueError, match="unexpected keyword argument 'speed'"):
+        find_recipe("topkld-w3a16:speed=9")

@@ -8,9 +8,15 @@ from bitscape.recipes import find_recipe
 from bitscape.sweeps import FULL_PRECISION, read_grid
 
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmark"
+GRIDS = [
+    "ptq.yaml",
+    "ptq-distance.yaml",
+    "dilatequant.yaml",
+    *sorted(path.name for path in FOLDER.glob("distill-*")),
+]
 
 
-@pytest.mark.parametrize("name", ["ptq.yaml", "ptq-distance.yaml", "dilatequant.yaml"])
+@pytest.mark.parametrize("name", GRIDS)
 def test_grid_is_read_and_its_recipes_are_found(name: str) -> None:
     grid = read_grid(FOLDER / name)
     cells = grid.cells(FOLDER)

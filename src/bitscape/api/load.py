@@ -10,6 +10,7 @@ from bitscape.api.catalogue import ZOO, known_names, unknown
 from bitscape.api.model import Model, checked_device
 from bitscape.api.released import Released, network_weights, tokenizer_weights
 from bitscape.models import FAMILIES
+from bitscape.nn import read_first_bits
 from bitscape.runtime import pack_network
 from bitscape.structure import Pipeline
 
@@ -24,6 +25,7 @@ def load(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
     kernel: str = "auto",
+    bits: int | None = None,
 ) -> Model:
     """The model called `name`: "zoo:var-s", an artefact folder, or a released size ("var-d16").
 
@@ -32,15 +34,20 @@ def load(
     read when it is first needed. `dtype` None computes in float32, or as an artefact was saved.
     `kernel` says how the quantized sites of an artefact run: "auto" the fastest that this machine
     has for each, "reference" the packed reference, the name of a kernel that one wherever it can,
-    "none" leaves them in the normal form, which can be inspected and saved again.
+    "none" leaves them in the normal form, which can be inspected and saved again. `bits` reads the
+    weights of an artefact with nested codes at that width.
     """
     place = checked_device(device)
     wanted = artefacts.dtype_called(dtype) if isinstance(dtype, str) else dtype
     path = Path(name)
+    if bits is not None and not path.is_dir():
+        raise ValueError(f"{name} is no artefact: bits are for one with nested codes (matryoshka)")
     if not path.is_dir() and not str(name).startswith(ZOO):
         return _released(str(name), checkpoint, tokenizer, place, wanted)
     if path.is_dir():
         model = _artefact(path)
+        if bits is not None:
+            _read_at(model, bits)
         if checkpoint or tokenizer:
             raise ValueError(f"{path} is an artefact and takes no checkpoint or tokenizer")
     else:
@@ -57,6 +64,15 @@ def _packed(model: Model, kernel: str) -> Model:
         return model
     choices = tuple(pack_network(model.pipeline.network, kernel=kernel))
     return replace(model, choices=choices)
+
+
+def _read_at(model: Model, bits: int) -> None:
+    """Keep the first `bits` of nested codes, in place."""
+    nested = model.report["method"].get("nested", [])
+    if bits not in nested:
+        widths = " or ".join(map(str, nested)) or "its own width alone"
+        raise ValueError(f"{model.source} can be read at {widths}, not at {bits} bits")
+    read_first_bits(model.pipeline.network, bits, max(nested))
 
 
 def _artefact(path: Path) -> Model:

@@ -29,13 +29,14 @@ def compare(
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "reference",
+    bits: options.Bits = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Draw both models from the same seeds, one above the other; an existing file is replaced."""
     terminal = Terminal(json, verbose)
     first = api.load(reference, device=device, kernel=kernel)
-    second = api.load(model, device=device, kernel=kernel)
+    second = api.load(model, device=device, kernel=kernel, bits=bits)
     labels = first.labels(options.conditions(classes, prompt, count))
     found = api.compare(first, second, labels, seed=seed)
     numbers = found.numbers

@@ -48,6 +48,7 @@ def evaluate(
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "reference",
+    bits: options.Bits = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -60,11 +61,11 @@ def evaluate(
     terminal = Terminal(json, verbose)
     settings = Settings(n, tuple(range(seed, seed + seeds)), losses, paths)
     job = artefacts.json_sha256(
-        {"evaluate": [model, against, kernel, asdict(settings), str(workspace)]}
+        {"evaluate": [model, against, kernel, bits, asdict(settings), str(workspace)]}
     )
     if out is not None:
         artefacts.require_free(out)
-    loaded = api.load(model, device=device, kernel=kernel)
+    loaded = api.load(model, device=device, kernel=kernel, bits=bits)
     terminal.kernels(loaded.choices)
     if dry_run:
         beside = loaded.recipe is not None or against is not None

@@ -22,6 +22,9 @@ Prompts = Annotated[
 ]
 Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
 Kernel = Annotated[str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")]
+Bits = Annotated[
+    int | None, typer.Option("--bits", help="Read nested codes (matryoshka) at this width.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]

@@ -32,13 +32,21 @@ def sample(
     kernel: options.Kernel = "auto",
     checkpoint: options.Checkpoint = None,
     tokenizer: options.Tokenizer = None,
+    bits: options.Bits = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Draw images into one PNG; an existing file is replaced."""
     terminal = Terminal(json, verbose)
     conditions = options.conditions(classes, prompt, count)
-    loaded = load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device, kernel=kernel)
+    loaded = load(
+        model,
+        checkpoint=checkpoint,
+        tokenizer=tokenizer,
+        device=device,
+        kernel=kernel,
+        bits=bits,
+    )
     terminal.kernels(loaded.choices)
     labels = loaded.labels(conditions)
     with terminal.progress() as report:

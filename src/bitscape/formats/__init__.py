@@ -6,6 +6,7 @@ from bitscape.formats.floating import Float
 from bitscape.formats.format import Format
 from bitscape.formats.integer import Int
 from bitscape.formats.mixed import MixedInt
+from bitscape.formats.nested import Slice
 from bitscape.formats.packing import (
     pack,
     pack_codes,
@@ -45,6 +46,7 @@ __all__ = [
     "MixedInt",
     "QuantScheme",
     "SiteScheme",
+    "Slice",
     "TensorScheme",
     "Ternary",
     "WeightCost",

@@ -3,7 +3,7 @@
     scheme    = site {"/" (role | site's name) "=" site}
     site      = "W" width "A" width ["@g" size] [",asym" | ",sym" | ",vq" dim "d"] [",static"]
                 | a name below
-    width     = 1 to 8, 16, or the name of a float format or "ternary"
+    width     = 1 to 8, 16, or the name of a float format or "ternary", for weights also "1.58"
 
 Weights are symmetric, one scale per output channel, or per group with "@g"; activations are dynamic
 and symmetric, one scale per token; ",static" makes them one unsigned range per tensor, the kind the
@@ -45,6 +45,8 @@ _SITE = re.compile(
     rf"w(?P<weight>{_WIDTH})a(?P<activation>{_WIDTH})"
     r"(@g(?P<group>[1-9]\d*))?(?P<symmetry>,a?sym|,vq(?P<dim>[1-8])d)?(?P<static>,static)?"
 )
+# What papers call ternary: log2(3) bits, though it is written in 8 / 5.
+_TERNARY = re.compile(r"\Aw1\.58(?=a)", re.IGNORECASE)
 _ROLE = re.compile(r"(?P<role>[a-z][a-z0-9_.]*)=(?P<site>.+)")
 
 
@@ -146,6 +148,7 @@ def parse_scheme(text: str) -> QuantScheme:
 
 def _parse_site(text: str, scheme: str) -> tuple[str, SiteScheme]:
     named = _named_sites()
+    text = _TERNARY.sub("Wternary", text)
     if text.upper() in named:
         return text.upper(), named[text.upper()]
     match = _SITE.fullmatch(text.lower())

@@ -10,6 +10,7 @@ from bitscape.methods.dilatequant import DilateQuant, FaithfulDilateQuant
 from bitscape.methods.efficientdm import EfficientDM
 from bitscape.methods.gptq import GPTQ
 from bitscape.methods.gptvq import GPTVQ
+from bitscape.methods.matryoshka import Matryoshka
 from bitscape.methods.mixed import Mixed
 from bitscape.methods.mpqdm import MPQDM, FaithfulMPQDM
 from bitscape.methods.omniquant import OmniQuant
@@ -46,6 +47,7 @@ METHODS: Mapping[str, type[Method]] = {
     "auto": Auto,
     "topkld": TopKLD,
     "robuq": RobuQ,
+    "matryoshka": Matryoshka,
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "FaithfulDilateQuant",
     "FaithfulMPQDM",
     "FaithfulPTQ4ARVG",
+    "Matryoshka",
     "Method",
     "Mixed",
     "OmniQuant",

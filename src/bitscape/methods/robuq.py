@@ -33,7 +33,7 @@ class RobuQ:
     summary: ClassVar[str] = (
         "Trains ternary and 2-bit weights behind a rotation: for the fewest bits of all."
     )
-    schemes: ClassVar[tuple[str, ...]] = ("WternaryA8", "WternaryA4", "W2A8", "W2A4")
+    schemes: ClassVar[tuple[str, ...]] = ("W1.58A8", "W1.58A4", "W2A8", "W2A4")
 
     loss: str = "topkld"
     k: int | None = None

@@ -13,6 +13,7 @@ from bitscape.nn.hadamard import (
 )
 from bitscape.nn.insert import Quantized, insert, quantized_sites
 from bitscape.nn.linear import QuantLinear
+from bitscape.nn.nested import read_first_bits
 
 __all__ = [
     "ActivationQuantizer",
@@ -33,4 +34,5 @@ __all__ = [
     "keep_dtype",
     "largest_order",
     "quantized_sites",
+    "read_first_bits",
 ]

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from bitscape.formats import QuantScheme
+from bitscape.formats import Int, QuantScheme
+from bitscape.nn import QuantAttend, quantized_sites
 from bitscape.passes.answers import answer
 from bitscape.passes.base import Context, Field, Pass, check_order, run
 from bitscape.passes.lessons import ImageLessons, Lessons, RecordedLessons
@@ -94,6 +95,9 @@ class Distill:
     reads real images where the context has some, else the calibration calls, which the teacher
     sampled itself. A run that was killed goes on from its last state in the workspace, to the same
     bits; ValueError with step and layer for one that diverges.
+
+    With `widths` the loss is the sum of those of the network read at each of them, the first bits
+    of its integers. The greatest has to be that of the scheme.
     """
 
     before: ClassVar[frozenset[Field]] = EVERY_FIELD
@@ -102,9 +106,12 @@ class Distill:
     start: tuple[Pass, ...]
     objective: Objective = Imitation()
     training: Training = Training()
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_order(self.start)
+        if self.widths and (min(self.widths) < 1 or len(set(self.widths)) < len(self.widths)):
+            raise ValueError(f"widths are bits, each once, got {self.widths}")
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether the start reads calls, or the training could read nothing else."""
@@ -122,6 +129,7 @@ class Distill:
         teacher = full_precision_twin(pipeline) if self.objective.reads_teacher else None
         unrounded: dict[str, Tensor] = {}
         run(self.start, pipeline, replace(context, unrounded=unrounded))
+        self._check_widths(pipeline)
         lessons = self._lessons(pipeline, context)
         ranks, network = Ranks.current(), pipeline.network
         kept = {name: p.requires_grad for name, p in network.named_parameters()}
@@ -129,7 +137,7 @@ class Distill:
             ranks.broadcast(network)
             groups = trained_groups(network, students, self.training)
             narrow = _narrow_parameters(network)
-            task = Lecture(self, pipeline, teacher, lessons)
+            task = Lecture(self, pipeline, teacher, lessons, students)
             learned = self._trained(task, groups, context)
             with torch.no_grad():
                 for name, parameter in network.named_parameters():
@@ -140,6 +148,18 @@ class Distill:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(kept.get(name, False))
             parameter.grad = None
+        if self.widths:
+            context.report["nested"] = sorted(self.widths)
+
+    def _check_widths(self, pipeline: Pipeline) -> None:
+        """ValueError unless the greatest width is that of some symmetric integers."""
+        layers = quantized_sites(pipeline.network).values()
+        coded = [e.coded for e in layers if not isinstance(e, QuantAttend) and e.coded is not None]
+        if self.widths and all(each.scheme.format != Int(max(self.widths)) for each in coded):
+            raise ValueError(
+                f"nested widths {self.widths} need symmetric integers of {max(self.widths)} bits: "
+                "choose another scheme"
+            )
 
     def _lessons(self, pipeline: Pipeline, context: Context) -> Lessons:
         batch, seed, ranks = self.training.batch, context.seed, Ranks.current()
@@ -183,6 +203,7 @@ class Lecture:
     pipeline: Pipeline
     teacher: Pipeline | None
     lessons: Lessons
+    students: Mapping[str, StudentLayer]
 
     @property
     def module(self) -> nn.Module:
@@ -196,14 +217,23 @@ class Lecture:
         names = objective.inside(source)
         found: list[Mapping[str, Tensor]] = []
         for lesson in self.lessons(step):
-            with self._autocast():
-                theirs = None
-                if self.teacher is not None:
-                    with torch.no_grad():
-                        theirs = answer(self.teacher, lesson, names)
-                ours = answer(self.pipeline, lesson, names)
-            found.append(objective(source, lesson, ours, theirs))
+            theirs = None
+            if self.teacher is not None:
+                with self._autocast(), torch.no_grad():
+                    theirs = answer(self.teacher, lesson, names)
+            at_width: dict[str, Mapping[str, Tensor]] = {}
+            for width in self.distill.widths or (None,):
+                self._read_at(width)
+                with self._autocast():
+                    ours = answer(self.pipeline, lesson, names)
+                at_width[f"_{width}"] = objective(source, lesson, ours, theirs)
+            found.append(_joined(at_width) if self.distill.widths else at_width["_None"])
         return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
+
+    def _read_at(self, width: int | None) -> None:
+        for student in self.students.values():
+            nested = student.scheme.format == Int(max(self.distill.widths, default=0) or 8)
+            student.width = width if nested else None
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -219,6 +249,14 @@ class Lecture:
         if self.distill.training.precision == "float32":
             return nullcontext()
         return torch.autocast(self.pipeline.device.type, torch.bfloat16)
+
+
+def _joined(at_width: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The sums over widths by their names, and the losses of each width with the width behind."""
+    first = next(iter(at_width.values()))
+    sums = {name: torch.stack([each[name] for each in at_width.values()]).sum() for name in first}
+    own = {f"{n}{w}": v.detach() for w, each in at_width.items() for n, v in each.items()}
+    return sums | own
 
 
 def full_precision_twin(pipeline: Pipeline) -> Pipeline:

@@ -19,6 +19,8 @@ from bitscape.training import Ranks
 
 # Labels are dropped by draws that the lesson's own noise does not share.
 _DROPPED = 2**41
+# Images between the starts of two seeds, more than a run reads.
+_APART = 2**26
 
 
 @runtime_checkable
@@ -64,6 +66,7 @@ class RecordedLessons:
 class ImageLessons:
     """Images drawn one after another, teacher-forced or noised as the family trains.
 
+    Runs of different seeds start at different places of the data.
     Labels are dropped as often as the family's training drops them, so that guidance still has its
     unconditional half. ValueError for models that read prompts: images have none.
     """
@@ -83,7 +86,8 @@ class ImageLessons:
 
     def __call__(self, step: int) -> Sequence[Lesson]:
         """One lesson of this process's images."""
-        numbers = range(step * self.batch, (step + 1) * self.batch)
+        first = _APART * self.seed + step * self.batch
+        numbers = range(first, first + self.batch)
         part = range(*self._ends(self.ranks.share(numbers)))
         images, labels = self.draw(part)
         adapter, device = self.pipeline.adapter, self.pipeline.device

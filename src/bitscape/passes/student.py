@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bitscape.algorithms.rounding import into_cell
+from bitscape.formats import Format, Int, Slice
 from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear, quantized_sites
 from bitscape.quantizers import (
     Centroids,
@@ -31,7 +32,8 @@ class StudentLayer(nn.Module):
     """A coded layer with its weight afloat again; it starts as exactly what it stands for.
 
     The latent weight starts at the point nearest to the weight before rounding that rounds to the
-    layer's codes, or at the codes' own values when that is not known.
+    layer's codes, or at the codes' own values when that is not known. `width` makes integers read
+    as their first bits, for models that are several in one.
     """
 
     # Paper: the scale itself is trained. Here: the logarithm of its ratio to the start, because one
@@ -52,6 +54,7 @@ class StudentLayer(nn.Module):
                 "choose integers, floats or ternary"
             )
         self.layer, self.scheme = layer, coded.scheme
+        self.width: int | None = None
         self.shape = tuple(coded.codes.shape)
         self.register_buffer("start_scale", coded.grid.scale.clone())
         self.register_buffer("zero", coded.grid.zero)
@@ -72,18 +75,22 @@ class StudentLayer(nn.Module):
         return self.layer.multiply(x, weight)
 
     def weight(self) -> Float[Tensor, "out in"]:
-        """The latent weight rounded, differentiable."""
+        """The latent weight rounded, differentiable; to its first `width` bits if that is set."""
         exact = self.start_scale * self.log_factor.exp()
         # What is stored of a scale has no gradient of its own.
         stored = round_scale(Grid(exact.detach(), self.zero), self.scheme).scale
         scale = exact + (stored - exact).detach()
         shared = self.latent.numel() / scale.numel()
+        fmt: Format = self.scheme.format
+        if self.width is not None and isinstance(fmt, Int):
+            fmt = Slice(self.width, fmt.bits)
+            scale = scale * fmt.spread
         grouped = lsq_quantize(
             to_groups(self.latent, self.scheme.granularity),
             scale,
             self.zero,
-            self.scheme.format,
-            (shared * self.scheme.format.largest) ** -0.5,
+            fmt,
+            (shared * fmt.largest) ** -0.5,
         )
         return from_groups(grouped, self.shape)
 

@@ -1,10 +1,13 @@
 """The bundled recipes: every method at the schemes it declares, called `<method>-<scheme>`."""
 
 import inspect
+import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
@@ -17,6 +20,7 @@ CALIBRATION = {
     "omniquant": Calibration(batch=4),
     "topkld": Calibration(samples=512),
     "robuq": Calibration(samples=512),
+    "matryoshka": Calibration(samples=512),
 }
 
 
@@ -56,10 +60,14 @@ RECIPES: Mapping[str, Recipe] = bundled()
 def find_recipe(name: str) -> Recipe:
     """The bundled recipe `name`, or the one in the YAML file of that path.
 
+    "topkld-w3a16:loss=forward-kl,rate=5e-4,data=shapes" is the bundled one with other options.
     ValueError with the nearest names for an unknown one.
     """
     if name in RECIPES:
         return RECIPES[name]
+    base, _, changes = name.partition(":")
+    if changes and base in RECIPES:
+        return _changed(RECIPES[base], name, changes)
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
@@ -67,3 +75,22 @@ def find_recipe(name: str) -> Recipe:
         return read_recipe(path)
     near = get_close_matches(name.lower(), RECIPES, n=3, cutoff=0.0)
     raise ValueError(f"unknown recipe {name!r}: nearest are {', '.join(near)}; or give a YAML file")
+
+
+def _changed(recipe: Recipe, name: str, changes: str) -> Recipe:
+    """`recipe` with options, or `data`, as written in `name`; ValueError for one it lacks."""
+    content = recipe.model_dump() | {"name": name}
+    for change in changes.split(","):
+        option, _, text = change.partition("=")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        if option == "data":
+            content["data"] = value
+        else:
+            content["options"][option] = value
+    try:
+        return Recipe(**content)
+    except ValidationError as error:
+        raise ValueError(f"recipe {name}: {error.errors()[0]['msg']}") from error
