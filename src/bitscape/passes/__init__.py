@@ -3,7 +3,7 @@
 from bitscape.passes.assign_bits import AssignBits
 from bitscape.passes.balance_inputs import BalanceInputs
 from bitscape.passes.base import Context, Field, Pace, Pass, Progress, check_order, run, silent
-from bitscape.passes.distill import Distill, Training
+from bitscape.passes.distill import Distill
 from bitscape.passes.fold_view import FoldView
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.gain import FaithfulGain, Gain
@@ -19,6 +19,7 @@ from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
 from bitscape.passes.rules import GRID, Dilate, MeanSmooth, Rotate, Rule, Smooth
 from bitscape.passes.select_calibration import SelectCalibration
 from bitscape.passes.split_low_rank import SplitLowRank
+from bitscape.passes.training import Training
 from bitscape.passes.transform import Transform
 from bitscape.passes.transform_inputs import BEHIND_NORMS, EVERYWHERE, TransformInputs
 

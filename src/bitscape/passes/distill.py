@@ -7,83 +7,28 @@ import copy
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bitscape.formats import Int, QuantScheme
 from bitscape.nn import QuantAttend, quantized_sites
-from bitscape.passes.answers import answer
 from bitscape.passes.base import Context, Field, Pass, check_order, run
+from bitscape.passes.lecture import Lecture
 from bitscape.passes.lessons import ImageLessons, Lessons, RecordedLessons
 from bitscape.passes.objectives import Imitation, Objective
-from bitscape.passes.recompute import recomputing
 from bitscape.passes.student import StudentLayer, enrolled, static_quantizers
+from bitscape.passes.training import Training
 from bitscape.structure import Pipeline
-from bitscape.training import Plan, Ranks, Run, train
+from bitscape.training import Ranks, Run, train
 
 EVERY_FIELD: frozenset[Field] = frozenset(
     {"scale", "shift", "rotation", "lowrank", "delta", "codes", "activation"}
 )
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a student is trained: AdamW, warm-up, then half a cosine down to zero.
-
-    `rate` is that of latent weights. Others are multiples of it: `scales` for the logarithms of
-    weight scales; `ranges` for static activation ranges, relative to their size; `rest` for all
-    other parameters (biases, norms, embeddings). 0 leaves them as they are. `average` is the decay
-    of the averaged weights that are the result. `recompute` keeps the inputs of blocks only and
-    computes the rest twice.
-    """
-
-    steps: int = 400
-    batch: int = 32
-    rate: float = 1e-3
-    scales: float = 1.0
-    rest: float = 1.0
-    ranges: float = 1.0
-    weight_decay: float = 0.0
-    warmup: float = 0.05
-    clip: float = 1.0
-    average: float = 0.99
-    diverged: float = 10.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    recompute: bool = False
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1:
-            raise ValueError(
-                f"training takes at least one step and one image, got {self.steps} and {self.batch}"
-            )
-        rates = (self.rate, self.scales, self.rest, self.ranges, self.weight_decay)
-        if min(rates) < 0 or self.rate == 0:
-            raise ValueError(f"rates cannot be negative, and that of weights not 0, got {rates}")
-        if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
-            raise ValueError(
-                f"warm-up and average are shares below 1, got {self.warmup} and {self.average}"
-            )
-
-    def plan(self, context: Context, watched: str) -> Plan:
-        """The plan of the loop."""
-        return Plan(
-            steps=self.steps,
-            warmup=max(1, round(self.warmup * self.steps)),
-            decay=1.0,
-            clip=self.clip,
-            average=self.average,
-            log_every=min(50, max(1, self.steps // 100)),
-            save_seconds=context.pace.save_seconds,
-            fall="cosine",
-            seconds=context.pace.seconds,
-            watched=watched,
-            diverged=self.diverged,
-        )
 
 
 @dataclass(frozen=True)
@@ -137,7 +82,9 @@ class Distill:
             ranks.broadcast(network)
             groups = trained_groups(network, students, self.training)
             narrow = _narrow_parameters(network)
-            task = Lecture(self, pipeline, teacher, lessons, students)
+            task = Lecture(
+                self.objective, self.training, pipeline, teacher, lessons, students, self.widths
+            )
             learned = self._trained(task, groups, context)
             with torch.no_grad():
                 for name, parameter in network.named_parameters():
@@ -193,70 +140,6 @@ class Distill:
         told = [{k: v for k, v in record.items() if k != "seconds"} for record in records]
         context.report["training"] = {"objective": str(self.objective), "log": told}
         return dict(result.named_parameters())
-
-
-@dataclass
-class Lecture:
-    """The task of the training loop: a student that answers lessons beside its teacher."""
-
-    distill: Distill
-    pipeline: Pipeline
-    teacher: Pipeline | None
-    lessons: Lessons
-    students: Mapping[str, StudentLayer]
-
-    @property
-    def module(self) -> nn.Module:
-        """The student's network."""
-        return self.pipeline.network
-
-    def losses(self, step: int) -> dict[str, Tensor]:
-        """The objective's losses, their means over the lessons of a step."""
-        objective = self.distill.objective
-        source = self.teacher or self.pipeline
-        names = objective.inside(source)
-        found: list[Mapping[str, Tensor]] = []
-        for lesson in self.lessons(step):
-            theirs = None
-            if self.teacher is not None:
-                with self._autocast(), torch.no_grad():
-                    theirs = answer(self.teacher, lesson, names)
-            at_width: dict[str, Mapping[str, Tensor]] = {}
-            for width in self.distill.widths or (None,):
-                self._read_at(width)
-                with self._autocast():
-                    ours = answer(self.pipeline, lesson, names)
-                at_width[f"_{width}"] = objective(source, lesson, ours, theirs)
-            found.append(_joined(at_width) if self.distill.widths else at_width["_None"])
-        return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
-
-    def _read_at(self, width: int | None) -> None:
-        for student in self.students.values():
-            nested = student.scheme.format == Int(max(self.distill.widths, default=0) or 8)
-            student.width = width if nested else None
-
-    @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """Blocks computed twice while the context lasts, if that was asked for."""
-        if not self.distill.training.recompute:
-            yield
-            return
-        names = [block.name for block in self.pipeline.adapter.blocks(self.module)]
-        with recomputing(self.module, names, self.pipeline.clocks):
-            yield
-
-    def _autocast(self) -> Any:
-        if self.distill.training.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.pipeline.device.type, torch.bfloat16)
-
-
-def _joined(at_width: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The sums over widths by their names, and the losses of each width with the width behind."""
-    first = next(iter(at_width.values()))
-    sums = {name: torch.stack([each[name] for each in at_width.values()]).sum() for name in first}
-    own = {f"{n}{w}": v.detach() for w, each in at_width.items() for n, v in each.items()}
-    return sums | own
 
 
 def full_precision_twin(pipeline: Pipeline) -> Pipeline:
