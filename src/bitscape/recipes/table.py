@@ -1,16 +1,14 @@
 """The bundled recipes: every method at the schemes it declares, called `<method>-<scheme>`."""
 
 import inspect
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
+from bitscape.recipes.options import with_options
 from bitscape.recipes.recipe import Calibration, Recipe, read_recipe
 
 # A step of training reads one recorded call: its batch is that of the recording. Distillation reads
@@ -79,18 +77,7 @@ def find_recipe(name: str) -> Recipe:
 
 def _changed(recipe: Recipe, name: str, changes: str) -> Recipe:
     """`recipe` with options, or `data`, as written in `name`; ValueError for one it lacks."""
-    content = recipe.model_dump() | {"name": name}
-    for change in changes.split(","):
-        option, _, text = change.partition("=")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        if option == "data":
-            content["data"] = value
-        else:
-            content["options"][option] = value
-    try:
-        return Recipe(**content)
-    except ValidationError as error:
-        raise ValueError(f"recipe {name}: {error.errors()[0]['msg']}") from error
+    parts = changes.split(",")
+    data = [part.removeprefix("data=") for part in parts if part.startswith("data=")]
+    found = with_options(recipe, [part for part in parts if not part.startswith("data=")])
+    return found.model_copy(update={"name": name, "data": [recipe.data, *data][-1]})
