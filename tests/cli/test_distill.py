@@ -56,6 +56,7 @@ def test_options_replace_those_of_the_recipe(
 ) -> None:
     words = ("distill", "zoo:dit-xs", "--recipe", recipe, "--out", tmp_path / "out")
     changes = ("--data", "shapes", "--steps", 2, "--loss", "data", "--learning-rate", 1e-4)
+    changes += ("--option", "batch=2")
     answer = bitscape(*words, *changes, "--minutes", 10, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["steps"] == 2
@@ -63,6 +64,7 @@ def test_options_replace_those_of_the_recipe(
     assert kept is not None
     assert kept["data"] == "shapes"
     assert kept["options"]["rate"] == 1e-4
+    assert kept["options"]["batch"] == 2
 
 
 def test_what_cannot_be_done_is_refused(recipe: Path, bitscape: Command, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
 from bitscape.cli.pictures import write_png
 from bitscape.cli.terminal import Terminal
+from bitscape.recipes import find_recipe, with_options
 from bitscape.reports import curves
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
@@ -48,6 +49,7 @@ def distill(
     learning_rate: Rate = None,
     loss: Loss = None,
     init: Init = None,
+    option: options.Options = None,
     minutes: Minutes = None,
     save_minutes: Saving = 2.0,
     seed: options.Seed = 0,
@@ -65,7 +67,8 @@ def distill(
     terminal = Terminal(json, verbose)
     given = {"steps": steps, "batch": batch, "rate": learning_rate, "loss": loss, "start": init}
     wanted = {name: value for name, value in given.items() if value is not None}
-    chosen = api.trained_recipe(recipe, data=data, **wanted)
+    named = with_options(find_recipe(recipe), option or ())
+    chosen = api.trained_recipe(named, data=data, **wanted)
     with process_group(device) as (place, first):
         if first:
             artefacts.require_free(out)

@@ -14,6 +14,10 @@ Model = Annotated[
 Recipe = Annotated[
     str, typer.Option("--recipe", help="Recipe name (see `bitscape recipes`) or YAML file.")
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="NAME=VALUE of the method; several times for several."),
+]
 Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")]
 Tokenizer = Annotated[Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")]
 Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]

@@ -19,12 +19,6 @@ Calibration = Annotated[
 ]
 
 
-Options = Annotated[
-    list[str] | None,
-    typer.Option("--option", help="NAME=VALUE of the method; several times for several."),
-]
-
-
 def register(app: typer.Typer, summary: str) -> None:
     """Add the command to the application."""
     app.command("quantize", help=summary)(quantize)
@@ -34,7 +28,7 @@ def quantize(
     model: options.Model,
     recipe: options.Recipe,
     out: Out,
-    option: Options = None,
+    option: options.Options = None,
     calibration: Calibration = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -52,6 +46,8 @@ def quantize(
     terminal = Terminal(json, verbose)
     chosen = with_options(find_recipe(recipe), option or ())
     artefacts.require_free(out)
+    if chosen.trains():
+        terminal.note("this recipe trains: `bitscape distill` takes data, steps and a time limit")
     source = api.load(model, checkpoint=checkpoint, tokenizer=tokenizer, device=device)
     if dry_run:
         show_estimate(terminal, asdict(api.estimate_quantize(source, chosen)))
