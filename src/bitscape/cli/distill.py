@@ -121,7 +121,8 @@ def process_group(device: str) -> Iterator[tuple[str, bool]]:
     place = f"cuda:{os.environ['LOCAL_RANK']}" if cuda else device
     if cuda:
         torch.cuda.set_device(place)
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    # Times and counts are on the processor wherever the network is.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
         yield place, distributed.get_rank() == 0
     finally:

@@ -194,7 +194,11 @@ def _resume(
     ranks: Ranks,
 ) -> tuple[int, float]:
     """Restore the first process's state if it has one; the next step and the seconds so far."""
-    state = torch.load(path, weights_only=True) if ranks.first and path.exists() else None
+    state = (
+        torch.load(path, map_location="cpu", weights_only=True)
+        if ranks.first and path.exists()
+        else None
+    )
     state = ranks.shared(state)
     if state is None:
         return 0, 0.0

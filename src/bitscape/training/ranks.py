@@ -64,7 +64,8 @@ class Ranks:
         flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in used]
         mean = self.mean(torch.cat([gradient.flatten() for gradient in flat]))
         for p, part in zip(used, mean.split([p.numel() for p in used]), strict=True):
-            p.grad = part.view_as(p)
+            # Parameters of several widths travel together, in the widest.
+            p.grad = part.view_as(p).to(p.dtype)
 
     @torch.no_grad()
     def broadcast(self, module: nn.Module) -> None:
