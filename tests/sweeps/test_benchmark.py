@@ -1,4 +1,4 @@
-"""The grids of the benchmark page: they can be read, and every recipe in them exists."""
+"""The grids of the documentation: they can be read, and every recipe in them exists."""
 
 from pathlib import Path
 
@@ -7,19 +7,23 @@ import pytest
 from bitscape.recipes import find_recipe
 from bitscape.sweeps import FULL_PRECISION, read_grid
 
-FOLDER = Path(__file__).parents[2] / "docs" / "benchmark"
-GRIDS = [
-    "ptq.yaml",
-    "ptq-distance.yaml",
-    "dilatequant.yaml",
-    *sorted(path.name for path in FOLDER.glob("distill-*")),
+DOCS = Path(__file__).parents[2] / "docs"
+GRIDS = {
+    "benchmark": ("ptq.yaml", "ptq-distance.yaml", "dilatequant.yaml", "distill-*"),
+    "study": ("grid.yaml", "losses.yaml", "distilled.yaml", "tokens.yaml"),
+}
+FILES = [
+    path
+    for folder, names in GRIDS.items()
+    for name in names
+    for path in sorted((DOCS / folder).glob(name))
 ]
 
 
-@pytest.mark.parametrize("name", GRIDS)
-def test_grid_is_read_and_its_recipes_are_found(name: str) -> None:
-    grid = read_grid(FOLDER / name)
-    cells = grid.cells(FOLDER)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_grid_is_read_and_its_recipes_are_found(path: Path) -> None:
+    grid = read_grid(path)
+    cells = grid.cells(path.parent)
     assert len(cells) == len(grid.models) * len(grid.recipes) * len(grid.seeds)
     for recipe in {cell.recipe for cell in cells} - {FULL_PRECISION}:
         find_recipe(recipe)

@@ -23,3 +23,18 @@ def test_a_finished_sweep_costs_nothing(cells, runner, tmp_path) -> None:
     run_cells(cells, runner, tmp_path)
     found = estimate_cells(cells, runner, tmp_path)
     assert (found.seconds, found.disk_bytes, found.basis) == (0, 0, "nothing to do")
+
+
+def test_models_that_cannot_be_probed_are_named_and_left_out(cells, runner, tmp_path) -> None:
+    probe = runner.probe
+
+    def only_b(cell):
+        if cell.model == "a":
+            raise ValueError("no model 'a'")
+        return probe(cell)
+
+    runner.probe = only_b
+    found = estimate_cells(cells, runner, tmp_path)
+    assert found.unready == ("no model 'a'",)
+    assert found.seconds == 4 * 11.0 + 10.0
+    assert (found.cells, found.basis) == (8, "probes")

@@ -106,6 +106,7 @@ def test_the_estimate_samples_but_leaves_nothing_behind(tmp_path) -> None:
     found = estimate(write_grid(tmp_path, "dit"), tmp_path / "runs")
     assert found.cells == 3
     assert found.seconds > 0
+    assert len(found.unready) == 1 and "rtn-w99a16" in found.unready[0]
     assert found.disk_bytes > 0
     assert not (tmp_path / "runs").exists()
 

@@ -60,7 +60,10 @@ def run_sweep(
         raise FileNotFoundError(f"the grid {grid} does not exist")
     chosen = choose_executor(executor, workers, threads, memory, address)
     if dry_run:
-        show_estimate(terminal, asdict(estimate(grid, out, retry_failed=retry_failed)))
+        expected = estimate(grid, out, retry_failed=retry_failed)
+        for reason in expected.unready:
+            terminal.note(f"not in the estimate: {reason}")
+        show_estimate(terminal, asdict(expected))
         return
 
     def watch(state: Progress) -> None:

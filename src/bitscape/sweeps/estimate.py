@@ -17,7 +17,8 @@ class Estimate:
 
     `seconds` are those of one worker, `memory_bytes` those of the largest cell. `basis` says where
     the seconds come from: all from earlier records of the same model and evaluation, all from
-    probes (a few samples, and a coarse count for quantization), or both.
+    probes (a few samples, and a coarse count for quantization), or both. `unready` says why cells
+    could not be probed, which are then not in the totals.
     """
 
     cells: int
@@ -26,6 +27,7 @@ class Estimate:
     disk_bytes: int
     memory_bytes: int
     basis: Literal["records", "probes", "both", "nothing to do"]
+    unready: tuple[str, ...] = ()
 
 
 def estimate_cells(
@@ -40,18 +42,23 @@ def estimate_cells(
     left = pending(cells, known, retry_failed=retry_failed)
     listed = {_kind(cell) for cell in cells if cell.recipe == FULL_PRECISION}
     probed: dict[str, Cost] = {}
+    unready: dict[str, None] = {}
     seconds = []
-    measured = 0
+    measured = counted = 0
     for cell in left:
-        kind = _kind(cell)
-        past = _past(cell, known)
-        if kind not in probed:
-            probed[kind] = runner.probe(cell)
-            if kind not in listed and not past:
-                seconds.append(probed[kind].seconds)
+        kind, past = _kind(cell), _past(cell, known)
+        try:
+            if kind not in probed:
+                probed[kind] = runner.probe(cell)
+                if kind not in listed and not past:
+                    seconds.append(probed[kind].seconds)
+            made = 0.0 if past else runner.quantize_seconds(cell)
+        except (ValueError, FileNotFoundError) as error:
+            unready[str(error)] = None
+            continue
+        counted += 1
         measured += bool(past)
-        probe = probed[kind].seconds + runner.quantize_seconds(cell) if not past else 0.0
-        seconds.append(sum(past) / len(past) if past else probe)
+        seconds.append(sum(past) / len(past) if past else probed[kind].seconds + made)
     return Estimate(
         cells=len(cells),
         finished=len(cells) - len(left),
@@ -59,7 +66,8 @@ def estimate_cells(
         # Only full precision's samples stay once a cell is done: one run a model and evaluation.
         disk_bytes=sum(cost.disk_bytes for cost in probed.values()),
         memory_bytes=max((cost.memory_bytes for cost in probed.values()), default=0),
-        basis=_basis(measured, len(left)),
+        basis=_basis(measured, counted),
+        unready=tuple(unready),
     )
 
 

@@ -112,15 +112,17 @@ class LibraryRunner:
         )
 
     def quantize_seconds(self, cell: Cell) -> float:
-        """The time of recording and rounding; training of learnt methods is not in it."""
+        """The time of recording, rounding and distillation; block-wise learning is not in it."""
+        if cell.recipe == FULL_PRECISION or not reads_calibration(find_recipe(cell.recipe)):
+            return 0.0
         return self.quantization(cell).seconds
 
     def quantization(self, cell: Cell) -> api.Estimate:
-        """The estimate for quantizing the model of `cell`; recipes that record alike share one."""
+        """The estimate for quantizing the model of `cell`; one for each method and calibration."""
         if cell.recipe == FULL_PRECISION:
             return api.Estimate(0.0, 0, 0)
         recipe = find_recipe(cell.recipe)
-        kind = f"{cell.model} {recipe.calibration} {reads_calibration(recipe)}"
+        kind = f"{cell.model} {recipe.method} {recipe.calibration}"
         if kind not in self._rounding:
             self.full(cell)
             self._rounding[kind] = api.estimate_quantize(self._full[cell.model], recipe)
