@@ -76,7 +76,7 @@ class DilateQuant:
     )
     schemes: ClassVar[tuple[str, ...]] = SCHEMES
 
-    dilation: Literal["off", "on", "balanced", "best"] = "best"
+    dilation: str = "best"
     temporal: bool = True
     distill: bool = True
     rows: int | None = None
