@@ -13,11 +13,11 @@ from bitscape.algorithms.row_bits import Choice, row_errors, swap_by_error
 from bitscape.calibration import RowSamples, observe, stream
 from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme
 from bitscape.passes.base import Context, Field
-from bitscape.passes.fold_view import nearest_weight
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.quantize_weights import check_weights, layer_of, sites_inside, weight_sites
-from bitscape.passes.rounders import range_rule
+from bitscape.passes.rounders import Nearest, Rounder
 from bitscape.passes.site_rows import SiteRows, matrices
+from bitscape.quantizers import dequantize_weight
 from bitscape.structure import Pipeline, Site
 
 
@@ -26,16 +26,17 @@ class AssignBits:
     """Let rows of signed integer weights of 2 to 7 bits have one bit more or less.
 
     `choose` decides from the rows and their errors at the three widths, which are true errors of
-    the outputs on sampled inputs, both operands rounded; ranges of weights are found by the rule
-    `range`, of activations as `activations` says. The choice is written into the scheme, for the
-    passes that follow.
+    the outputs on sampled inputs, both operands rounded: weights by `rounder`, which has to be that
+    of the passes that follow, since rows that GPTQ rounds gain otherwise than the nearest; static
+    ranges of activations as `activations` says. A rounder that reads inputs reads every other
+    sampled row, and errors are those of the rows between. The choice is written into the scheme.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
     writes: ClassVar[frozenset[Field]] = frozenset()
 
     choose: Choice = swap_by_error
-    range: str = "mse"
+    rounder: Rounder = Nearest("mse")
     activations: QuantizeActivations = QuantizeActivations()
     rows: int = 1024
 
@@ -90,12 +91,19 @@ class AssignBits:
         """The squared error of each row's output at one bit less, as many, and one more."""
         weight = view.scheme.weight
         assert weight is not None and isinstance(weight.format, Int)
-        X, found = view.rows.X, []
-        X_hat, base = view.rounded(X), weight.format.bits
+        base, found, H = weight.format.bits, [], None
+        X, X_hat, weights = view.rows.X, view.rounded(view.rows.X), view.rows.weights
+        if self.rounder.reads_inputs and len(X) > 1:
+            # Rows are sorted by position, so that both halves see all of them.
+            kept = X[::2] * (weights[::2] / weights[::2].mean()).sqrt()[:, None]
+            H = 2 / len(kept) * kept.T @ kept
+            X, X_hat, weights = X[1::2], X_hat[1::2], weights[1::2]
         for width in (base - 1, base, base + 1):
             fmt = MixedInt(base, (width,) * len(W))
-            W_hat = nearest_weight(W, replace(weight, format=fmt), range_rule(self.range))
-            found.append(row_errors(X, X_hat, W, W_hat, view.rows.weights))
+            scheme = replace(weight, format=fmt)
+            rounded = self.rounder(W, scheme, H)
+            W_hat = dequantize_weight(rounded.codes, rounded.grid, scheme)
+            found.append(row_errors(X, X_hat, W, W_hat, weights))
         return torch.stack(found)
 
 

@@ -16,6 +16,8 @@ from bitscape.recipes.recipe import Calibration, Recipe, read_recipe
 CALIBRATION = {
     "adaround": Calibration(batch=4),
     "omniquant": Calibration(batch=4),
+    "mpq-dm": Calibration(samples=128, keep=20),
+    "mpq-dm-faithful": Calibration(samples=128, keep=20),
     "topkld": Calibration(samples=512),
     "robuq": Calibration(samples=512),
     "matryoshka": Calibration(samples=512),

@@ -1,0 +1,92 @@
+"""Relation distillation: steps joined, both of them learnt from."""
+
+import copy
+
+import pytest
+import torch
+
+from bitscape.calibration import CalibrationSet, record
+from bitscape.formats import parse_scheme
+from bitscape.models import FAMILIES
+from bitscape.passes import Context, JoinSteps, Relations
+from bitscape.passes.answers import answer
+from bitscape.passes.relations import smoothed, steps_joined
+from bitscape.structure import Call, Lesson, Pipeline, invoke
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return FAMILIES["dit"].tiny()
+
+
+@pytest.fixture(scope="module")
+def data(pipeline: Pipeline) -> CalibrationSet:
+    return record(pipeline, range(4), seed=5, batch=2, steps=3)
+
+
+def joined(pipeline: Pipeline, data: CalibrationSet, window: int) -> CalibrationSet:
+    context = Context(parse_scheme("W4A4"), data)
+    JoinSteps(window)(pipeline, context)
+    assert context.calibration is not None
+    return context.calibration
+
+
+@torch.no_grad()
+def test_a_joined_call_answers_as_its_steps_do(pipeline: Pipeline, data: CalibrationSet) -> None:
+    pair = joined(pipeline, data, 2).calls[0]
+    separate = [invoke(pipeline.network, pipeline.clocks, call) for call in data.calls[:2]]
+    found = invoke(pipeline.network, pipeline.clocks, pair)
+    torch.testing.assert_close(found, torch.cat(separate))
+
+
+def test_steps_of_one_trajectory_are_joined_and_the_rest_is_kept(
+    pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    # Two trajectories of three steps each.
+    found = joined(pipeline, data, 2)
+    guided = len(data.calls[0].args[0])
+    sizes = [len(call.args[0]) for call in found.calls]
+    assert sizes == [2 * guided, guided, 2 * guided, guided]
+    assert found.provenance["batch"] == 2 * data.provenance["batch"]
+    assert len(joined(pipeline, data, 1).calls) == len(data.calls)
+
+
+def test_images_without_neighbours_in_time_are_not_smoothed() -> None:
+    def lesson(step: list[list[int]]) -> Lesson:
+        call = Call("", torch.tensor(step), ())
+        return Lesson.of_call(call, torch.empty(0))
+
+    assert steps_joined(lesson([[7], [7], [3], [3]])) == 2
+    assert steps_joined(lesson([[7], [3], [9], [4]])) == 1
+    assert steps_joined(lesson([[7]])) == 1
+    assert steps_joined(lesson([[0, 1, 2]])) == 1
+    features = torch.arange(4.0).view(4, 1, 1)
+    assert smoothed(features, 2).flatten().tolist() == [1.0, 2.0]
+
+
+def test_relations_have_a_gradient_at_both_steps(pipeline: Pipeline, data: CalibrationSet) -> None:
+    student = copy.deepcopy(pipeline)
+    with torch.no_grad():
+        for parameter in student.network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    lesson = Lesson.of_call(joined(pipeline, data, 2).calls[0], torch.empty(0))
+    objective = Relations(temperature=0.5)
+    names = objective.inside(pipeline)
+    ours, theirs = answer(student, lesson, names), answer(pipeline, lesson, names)
+    for features in ours.inside.values():
+        features[0].retain_grad()
+    losses = objective(pipeline, lesson, ours, theirs)
+    assert float(losses["relations"]) > 0
+    (losses["loss"] - losses["distance"]).backward()
+    for features in ours.inside.values():
+        assert features[0].grad is not None
+        assert all(bool(half.any()) for half in features[0].grad.chunk(2))
+    same = objective(pipeline, lesson, theirs, theirs)
+    assert float(same["loss"].detach()) == pytest.approx(0, abs=1e-6)
+
+
+def test_relations_refuse_a_temperature_of_nothing() -> None:
+    with pytest.raises(ValueError, match="temperature above 0"):
+        Relations(temperature=0.0)
+    with pytest.raises(ValueError, match="window of 0"):
+        JoinSteps(0)
