@@ -27,11 +27,11 @@ every site; `inspect` gives both accounts, nominal bits of each weight and bytes
 Deviations. Rows are symmetric, so that integer kernels need no zero point; a row of one bit is a
 sign times a scale, where the code's affine row holds zero and one other value. Errors in the search
 are those of both operands rounded, as in the paper; the code keeps activations in float, tries two
-shares and clips in another way than in the model. Scales of inputs are folded into norms where that
-is exact, and found on the float network. The weights themselves are trained through the rounding, where the paper trains a low-rank
-correction of them that is merged before it: the same result stored, more memory to train. Zero
-points of activations stay where they were calibrated. Both steps of a pair run in one batch and
-have gradients; in the code neither has.
+shares and clips in another way than in the model. Scales of inputs are found on the float network
+and folded into norms where that is exact. The weights themselves are trained through the rounding,
+where the paper trains a low-rank correction of them that is merged before it: the same result
+stored, more memory to train. Zero points of activations stay where they were calibrated. Both steps
+of a pair run in one batch and have gradients; in the code neither has.
 
 Cost. Two sweeps over the calibration calls, then `steps` of training, each a forward pass of the
 teacher and a forward and backward pass of the student over two steps of the trajectory. Relations
@@ -41,8 +41,7 @@ Use. For diffusion models at 2 to 4 bits, and for its training: `steps=0` only c
 swaps did not pay on `zoo:dit-s` at W2A4,static, although they lower the error of every layer. The
 rise of the denoising loss (full precision 0.069, 500 images, standard error 0.03, one seed) was
 1.03 by RTN, 0.47 by `mpq-dm-faithful`, 0.42 by `mpq-dm`, 0.32 with `plus`, and 0.30 by GPTQ at the
-same ranges and no mixed rows; with scales before it, 0.43. What is gained after training, and on
-U-Nets, is not measured yet.
+same ranges and no mixed rows. What is gained after training, and on U-Nets, is not measured yet.
 """
 
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ class MPQDM:
     """Bits of rows by error, GPTQ, then training with relations."""
 
     summary: ClassVar[str] = (
-        "Bits row by row by their error, then training with relations: for diffusion at 2 to 4 bits."
+        "Bits row by row, then training with relations: for diffusion at 2 to 4 bits."
     )
     schemes: ClassVar[tuple[str, ...]] = SCHEMES
 

@@ -93,11 +93,12 @@ class AssignBits:
         assert weight is not None and isinstance(weight.format, Int)
         base, found, H = weight.format.bits, [], None
         X, X_hat, weights = view.rows.X, view.rounded(view.rows.X), view.rows.weights
-        if self.rounder.reads_inputs and len(X) > 1:
+        if self.rounder.reads_inputs:
             # Rows are sorted by position, so that both halves see all of them.
             kept = X[::2] * (weights[::2] / weights[::2].mean()).sqrt()[:, None]
             H = 2 / len(kept) * kept.T @ kept
-            X, X_hat, weights = X[1::2], X_hat[1::2], weights[1::2]
+            rest = slice(1 if len(X) > 1 else 0, None, 2)
+            X, X_hat, weights = X[rest], X_hat[rest], weights[rest]
         for width in (base - 1, base, base + 1):
             fmt = MixedInt(base, (width,) * len(W))
             scheme = replace(weight, format=fmt)
