@@ -154,8 +154,14 @@ def test_bench(artefact: Path, bitscape: Command, tmp_path: Path) -> None:
     assert "fp16" in refused(bitscape("bench", artefact, "--against", "fp16"))
 
 
-def test_plan_within_a_model_prints_the_command_that_makes_it(bitscape: Command) -> None:
-    words = ("plan", "zoo:var-xs", "--recipe", "mixed-w4a16", "--memory", "80kB", "--json")
+def test_plan_within_a_model_prints_the_command_that_makes_it(
+    bitscape: Command, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "quick.yaml"
+    options, calibration = {"base": "rtn", "bits": [4, 8]}, {"samples": 2, "batch": 2}
+    content = {"name": "quick", "method": "mixed", "scheme": "W4A16", "options": options}
+    recipe.write_text(yaml.safe_dump(content | {"calibration": calibration}))
+    words = ("plan", "zoo:var-xs", "--recipe", recipe, "--memory", "80kB", "--json")
     found = bitscape(*words).json
     assert found["memory_bytes"] <= 80e3
     assert found["command"].split()[:3] == ["bitscape", "quantize", "zoo:var-xs"]
