@@ -20,23 +20,14 @@ from bitscape.methods.quest import QuEST
 from bitscape.methods.robuq import RobuQ
 from bitscape.methods.rtn import RTN
 from bitscape.methods.smoothquant import SmoothQuant
+from bitscape.methods.starts import STARTS
 from bitscape.methods.svdquant import SVDQuant
 from bitscape.methods.topkld import TopKLD
 from bitscape.methods.viditq import ViDiTQ
 
 METHODS: Mapping[str, type[Method]] = {
-    "rtn": RTN,
-    "gptq": GPTQ,
+    **STARTS,
     "gptvq": GPTVQ,
-    "adaround": AdaRound,
-    "omniquant": OmniQuant,
-    "svdquant": SVDQuant,
-    "mixed": Mixed,
-    "smoothquant": SmoothQuant,
-    "awq": AWQ,
-    "quarot": QuaRot,
-    "vidit-q": ViDiTQ,
-    "ptq4arvg": PTQ4ARVG,
     "ptq4arvg-faithful": FaithfulPTQ4ARVG,
     "dilatequant": DilateQuant,
     "dilatequant-faithful": FaithfulDilateQuant,
@@ -44,7 +35,6 @@ METHODS: Mapping[str, type[Method]] = {
     "quest": QuEST,
     "mpq-dm": MPQDM,
     "mpq-dm-faithful": FaithfulMPQDM,
-    "auto": Auto,
     "topkld": TopKLD,
     "robuq": RobuQ,
     "matryoshka": Matryoshka,

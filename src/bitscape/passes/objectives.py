@@ -58,8 +58,27 @@ class Objective(Protocol):
         ...
 
 
+class Comparison:
+    """What objectives have in common whose target is the teacher's answer."""
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def reads_target(self) -> bool:
+        """Never: the teacher's answer is the target."""
+        return False
+
+    @property
+    def watched(self) -> str:
+        """The distance from the teacher, which not every loss bounds (TopKLD as printed)."""
+        return "distance"
+
+
 @dataclass(frozen=True)
-class Imitation:
+class Imitation(Comparison):
     """Be like the teacher: a divergence of the logits, or the squared error of a prediction.
 
     `loss` names the divergence, one of `algorithms.divergences`, with `k` the head of TopKLD, None
@@ -82,21 +101,6 @@ class Imitation:
             raise ValueError(
                 f"k and the weight of blocks cannot be negative, got {self.k} and {self.blocks}"
             )
-
-    @property
-    def reads_teacher(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def reads_target(self) -> bool:
-        """Never: the teacher's answer is the target."""
-        return False
-
-    @property
-    def watched(self) -> str:
-        """The distance from the teacher, which the printed TopKLD does not bound."""
-        return "distance"
 
     def inside(self, pipeline: Pipeline) -> Sequence[str]:
         """The blocks of continuous families, if they count."""

@@ -11,7 +11,7 @@ from bitscape.algorithms.relations import as_tokens, relation_loss
 from bitscape.calibration import CalibrationSet
 from bitscape.formats import QuantScheme
 from bitscape.passes.base import Context, Field
-from bitscape.passes.objectives import Answer, Losses, relative_error
+from bitscape.passes.objectives import Answer, Comparison, Losses, relative_error
 from bitscape.structure import Call, Lesson, Pipeline
 
 
@@ -49,7 +49,7 @@ class JoinSteps:
 
 
 @dataclass(frozen=True)
-class Relations:
+class Relations(Comparison):
     """Predict as the teacher does, and keep the relations inside the last block.
 
         |y - y_t|^2 / |y_t|^2 + weight / channels * mean KL(P_t || P)
@@ -70,21 +70,6 @@ class Relations:
                 "relations take a weight of at least 0, a temperature above 0 and rows of at least "
                 f"1, got {self.weight}, {self.temperature} and {self.rows}"
             )
-
-    @property
-    def reads_teacher(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def reads_target(self) -> bool:
-        """Never: the teacher's answer is the target."""
-        return False
-
-    @property
-    def watched(self) -> str:
-        """The error of the prediction."""
-        return "distance"
 
     def inside(self, pipeline: Pipeline) -> Sequence[str]:
         """The last block; in a U-Net it lies before the last norm and convolution."""

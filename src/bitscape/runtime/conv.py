@@ -14,9 +14,10 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 from torch.nn import functional
 
-from bitscape.formats import Int, MixedInt
+from bitscape.formats import Int
 from bitscape.nn import QuantConv2d
 from bitscape.quantizers import from_groups, to_groups
+from bitscape.runtime.int8 import operands_obstacle
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.rounding import ROUND
 
@@ -141,21 +142,16 @@ class OnednnConv(Packed):
 
 def obstacle(layer: QuantConv2d) -> str | None:
     """Why `layer` cannot be multiplied in int8, or None when it can."""
-    assert layer.coded is not None
-    weight = layer.coded.scheme
-    if layer.activation is None:
-        return "the activations stay at 16 bits"
+    reason = operands_obstacle(layer)
+    if reason is not None:
+        return reason
+    assert layer.activation is not None
     activation = layer.activation.scheme
-    if not isinstance(weight.format, Int | MixedInt) or not isinstance(activation.format, Int):
-        return f"{weight.format.name} x {activation.format.name} is not integer x integer"
-    if not weight.symmetric:
-        return "the weights have zero points"
+    assert isinstance(activation.format, Int)
     if activation.dynamic:
         return "the range is found for each sample"
     if activation.format.signed:
         return "signed activations fall to a reference loop"
-    if layer.activation.table_scale is None:
-        return "the static range is not set"
     if layer.groups != 1:
         return "the convolution has groups"
     count = len(parts_of(layer))

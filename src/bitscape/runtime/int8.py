@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor
 
 from bitscape.formats import Int, MixedInt
-from bitscape.nn import CodedWeight, QuantLinear
+from bitscape.nn import CodedWeight, QuantConv2d, QuantLinear
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes, RowPlanes
 from bitscape.runtime.rounding import Rounded, rounder
@@ -125,8 +125,8 @@ class UnpackLinear(Packed):
         return torch.addcmul(self.bias, sums, self.scale, out=sums)
 
 
-def obstacle(layer: QuantLinear) -> str | None:
-    """Why `layer` cannot be multiplied in int8, or None when it can."""
+def operands_obstacle(layer: QuantLinear | QuantConv2d) -> str | None:
+    """Why weight and input of `layer` are no operands of an int8 product, or None if they are."""
     assert layer.coded is not None
     weight = layer.coded.scheme
     if layer.activation is None:
@@ -136,12 +136,23 @@ def obstacle(layer: QuantLinear) -> str | None:
         return f"{weight.format.name} x {activation.format.name} is not integer x integer"
     if not weight.symmetric:
         return "the weights have zero points"
+    if not activation.dynamic and layer.activation.table_scale is None:
+        return "the static range is not set"
+    return None
+
+
+def obstacle(layer: QuantLinear) -> str | None:
+    """Why `layer` cannot be multiplied in int8, or None when it can."""
+    reason = operands_obstacle(layer)
+    if reason is not None:
+        return reason
+    assert layer.coded is not None
+    assert layer.activation is not None
+    weight, activation = layer.coded.scheme, layer.activation.scheme
     if weight.granularity.kind == "group":
         return "the weights have a scale a group"
     if activation.dynamic and activation.granularity.kind != "token":
         return "a dynamic range has to be per token"
-    if not activation.dynamic and layer.activation.table_scale is None:
-        return "the static range is not set"
     if layer.lowrank_down is not None:
         return "there is a low-rank branch"
     if layer.site.splits:
