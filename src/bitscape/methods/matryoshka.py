@@ -16,37 +16,24 @@ Use. Where one file has to serve devices of different memory: `--bits` at load, 
 the 4-bit model alone.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from bitscape.methods.starts import starting_passes
-from bitscape.passes import Distill, Imitation, Pass, Training
+from bitscape.methods.taught import Taught
+from bitscape.passes import Pass
 
 
 @dataclass(frozen=True)
-class Matryoshka:
-    """GPTQ, then training at all `widths` together; other settings as in TopKLD."""
+class Matryoshka(Taught):
+    """GPTQ, then training at all `widths` together; other settings as in `Taught`."""
 
     summary: ClassVar[str] = "Trains 4-bit weights whose first 3 and 2 bits are models as well."
     schemes: ClassVar[tuple[str, ...]] = ("W4A16", "W4A8")
 
     widths: tuple[int, ...] = (4, 3, 2)
-    loss: str = "topkld"
-    k: int | None = None
-    blocks: float = 0.1
     start: str = "gptq"
     steps: int = 600
-    batch: int = 32
-    rate: float = 1e-3
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.passes()
 
     def passes(self) -> list[Pass]:
         """The passes of the start inside one of distillation at several widths."""
-        training = Training(steps=self.steps, batch=self.batch, rate=self.rate, **self.training)
-        objective = Imitation(self.loss, self.k, self.blocks)
-        start = starting_passes(self.start)
-        return [Distill(start, objective, training, tuple(self.widths))]
+        return [self.distilled(self.start, tuple(self.widths))]

@@ -18,36 +18,25 @@ Cost. That of topkld, and a transform before each layer, in training and at run 
 Use. At 1.58 and 2 bits with 4 to 8 bits of activation, where nothing without training survives.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from bitscape.methods.starts import starting_passes
-from bitscape.passes import Distill, Imitation, Pass, Training
+from bitscape.methods.taught import Taught
+from bitscape.passes import Pass
 
 
 @dataclass(frozen=True)
-class RobuQ:
-    """A rotation, GPTQ behind it, then training; settings as in TopKLD."""
+class RobuQ(Taught):
+    """A rotation, GPTQ behind it, then training; settings as in `Taught`."""
 
     summary: ClassVar[str] = (
         "Trains ternary and 2-bit weights behind a rotation: for the fewest bits of all."
     )
     schemes: ClassVar[tuple[str, ...]] = ("W1.58A8", "W1.58A4", "W2A8", "W2A4")
 
-    loss: str = "topkld"
-    k: int | None = None
-    blocks: float = 0.1
     steps: int = 800
-    batch: int = 32
     rate: float = 2e-3
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.passes()
 
     def passes(self) -> list[Pass]:
         """QuaRot's passes inside one of distillation."""
-        training = Training(steps=self.steps, batch=self.batch, rate=self.rate, **self.training)
-        objective = Imitation(self.loss, self.k, self.blocks)
-        return [Distill(starting_passes("quarot"), objective, training)]
+        return [self.distilled("quarot")]

@@ -25,41 +25,23 @@ Use. Below 4 bits, and at 4 bits with 8-bit activations, where minutes of traini
 own loss on images without a teacher, which no claim about distillation should be without.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from bitscape.methods.schemes import TRAINED
-from bitscape.methods.starts import starting_passes
-from bitscape.passes import Distill, Imitation, Pass, Training, TrainingLoss
+from bitscape.methods.taught import Taught
+from bitscape.passes import Pass
 
 
 @dataclass(frozen=True)
-class TopKLD:
-    """Training towards full precision from any method's result.
-
-    `start` names the method whose result is trained. `training` holds further settings of
-    `passes.Training`, such as `average`, `precision` or the multiples of `rate`.
-    """
+class TopKLD(Taught):
+    """Training towards full precision from the result of the method that `start` names."""
 
     summary: ClassVar[str] = "Trains the rounded network towards full precision: for 2 to 4 bits."
     schemes: ClassVar[tuple[str, ...]] = TRAINED
 
-    loss: str = "topkld"
-    k: int | None = None
-    blocks: float = 0.1
     start: str = "gptq"
-    steps: int = 400
-    batch: int = 32
-    rate: float = 1e-3
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.passes()
 
     def passes(self) -> list[Pass]:
         """The passes of the start inside one of distillation."""
-        data = self.loss == "data"
-        objective = TrainingLoss() if data else Imitation(self.loss, self.k, self.blocks)
-        training = Training(steps=self.steps, batch=self.batch, rate=self.rate, **self.training)
-        return [Distill(starting_passes(self.start), objective, training)]
+        return [self.distilled(self.start)]

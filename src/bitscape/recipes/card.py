@@ -1,7 +1,9 @@
 """Method cards: what a method does, its settings and where it is bundled, from its own source."""
 
+import dataclasses
 import inspect
 import sys
+from typing import Any
 
 from bitscape.methods import METHODS
 
@@ -20,11 +22,17 @@ def card(name: str) -> str:
 
 
 def _settings(name: str) -> str:
+    method: Any = METHODS[name]
     rows = [
-        f"| `{option.name}` | `{option.default!r}` | {_kind(option.annotation)} |"
-        for option in inspect.signature(METHODS[name]).parameters.values()
+        f"| `{option.name}` | `{_default(option)!r}` | {_kind(option.type)} |"
+        for option in dataclasses.fields(method)
     ]
     return "\n".join(["## Settings", "", "| option | default | type |", "|---|---|---|", *rows])
+
+
+def _default(option: dataclasses.Field[Any]) -> Any:
+    factory = option.default_factory
+    return option.default if factory is dataclasses.MISSING else factory()
 
 
 def _kind(kind: object) -> str:

@@ -1,0 +1,40 @@
+"""What methods have in common that train the rounded network: settings of its loss and loop."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bitscape.methods.starts import starting_passes
+from bitscape.passes import Distill, Imitation, Pass, Training, TrainingLoss
+
+
+@dataclass(frozen=True)
+class Taught(ABC):
+    """Training towards full precision, or with `loss` "data" on images alone.
+
+    `training` holds further settings of `passes.Training`, such as `average`, `precision` or the
+    multiples of `rate`. ValueError for settings that make no sense.
+    """
+
+    loss: str = "topkld"
+    k: int | None = None
+    blocks: float = 0.1
+    steps: int = 400
+    batch: int = 32
+    rate: float = 1e-3
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.passes()
+
+    @abstractmethod
+    def passes(self) -> list[Pass]:
+        """The passes, in order."""
+
+    def distilled(self, start: str, widths: tuple[int, ...] = ()) -> Distill:
+        """The passes of the method `start` inside one that trains their result, at all `widths`."""
+        data = self.loss == "data"
+        objective = TrainingLoss() if data else Imitation(self.loss, self.k, self.blocks)
+        training = Training(steps=self.steps, batch=self.batch, rate=self.rate, **self.training)
+        return Distill(starting_passes(start), objective, training, widths)
