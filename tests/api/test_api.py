@@ -23,7 +23,7 @@ def untrained_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_package_offers_its_interface() -> None:
-    assert bitscape.__all__ == ["Model", "evaluate", "load", "quantize"]
+    assert bitscape.__all__ == ["Model", "distill", "evaluate", "load", "quantize"]
     assert all(getattr(bitscape, name) is getattr(api, name) for name in bitscape.__all__)
     with pytest.raises(AttributeError, match="no attribute 'quantise'"):
         bitscape.quantise  # noqa: B018

@@ -19,6 +19,9 @@ from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes import Context, run, weight_sites
 from bitscape.structure import Call, Pipeline, invoke
 
+# What methods call is checked in the tests of passes, which run over the families too.
+pytestmark = pytest.mark.unchecked
+
 # Tiny models are narrower than the groups of the schemes that recipes are made of.
 SCHEME = {"gptvq": "W3A16,vq2d"}
 QUICK = {

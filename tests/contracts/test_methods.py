@@ -1,7 +1,6 @@
 """Every method at several schemes: it runs, is finite and repeatable, and earns its keep.
 
-That every method takes every family is tested in `test_matrix`, at one scheme, and with the shapes
-of every call checked.
+That every method takes every family is tested in `test_matrix`, at one scheme.
 """
 
 import copy

@@ -48,6 +48,7 @@ __all__ = [
     "MPQDM",
     "PTQ4ARVG",
     "RTN",
+    "STARTS",
     "AdaRound",
     "Auto",
     "DilateQuant",

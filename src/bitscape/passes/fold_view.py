@@ -43,7 +43,7 @@ class FoldView:
     many columns each, have ranges of their own. `row_of` is the row of the static table that each
     sampled row of x will use. `run` is the run of channels that a rotation may not cross, 0 for
     none; `seed` draws its signs. Positions before `sinks` are those of leading tokens that are
-    unlike all others. `shiftable` says whether x may be shifted.
+    unlike all others. `shiftable` and `rotatable` say whether x may be shifted and rotated.
     """
 
     rows: Rows
@@ -56,6 +56,7 @@ class FoldView:
     seed: int = 0
     sinks: int = 0
     shiftable: bool = True
+    rotatable: bool = True
     taps: int = 1
     splits: tuple[int, ...] = ()
 

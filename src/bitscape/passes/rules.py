@@ -64,7 +64,7 @@ class Rotate:
 
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
         """One candidate an alpha, for linear layers; None rotates x itself."""
-        if fold.taps > 1:
+        if not fold.rotatable:
             return
         order = largest_order(fold.run or fold.width)
         drawn = torch.Generator().manual_seed(fold.seed)

@@ -154,6 +154,8 @@ class _Work:
             seed=self.context.seed,
             sinks=sinks(site, self.pipeline),
             shiftable=self.step.online or Absorb.SHIFT in absorbed(fold, layers),
+            # Convolutions have no rotation before them, not even those of a single tap.
+            rotatable=all(isinstance(layer, QuantLinear) for layer in layers),
             taps=taps,
             splits=tuple(taps * width for width in site.splits),
         )
