@@ -11,6 +11,7 @@ from bitscape.quantizers import (
     minmax,
     quantize_weight,
     round_scale,
+    stored_scale,
     weight_grid,
 )
 
@@ -89,6 +90,16 @@ def test_scales_of_stored_groups_are_half_precision() -> None:
     grid = Grid(torch.full((2, 3, 1), 0.1))
     assert round_scale(grid, parse_tensor_scheme("int4@g32,dynamic")) == grid
     assert round_scale(grid, parse_tensor_scheme("int4@channel")) == grid
+
+
+def test_a_stored_scale_passes_its_gradient_on() -> None:
+    scheme = parse_tensor_scheme("int4@g32")
+    scale = torch.full((2, 3, 1), 0.1, requires_grad=True)
+    stored = stored_scale(Grid(scale), scheme)
+    assert torch.equal(stored, round_scale(Grid(scale.detach()), scheme).scale)
+    assert not torch.equal(stored, scale)
+    (gradient,) = torch.autograd.grad(stored.sum(), scale)
+    assert torch.equal(gradient, torch.ones_like(scale))
 
 
 def test_group_scales_beyond_half_precision_are_refused() -> None:

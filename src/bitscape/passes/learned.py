@@ -28,6 +28,7 @@ from bitscape.quantizers import (
     lsq_quantize,
     quantize_weight,
     round_scale,
+    stored_scale,
     to_groups,
     weight_grid,
 )
@@ -186,9 +187,7 @@ class Clipping(nn.Module):
     def weight(self, W: Matrix) -> Matrix:
         """`W` rounded to nearest on the clipped grid, with straight-through gradients."""
         grid = self._grid(W)
-        # What is stored of a scale has no gradient of its own.
-        stored = round_scale(Grid(grid.scale.detach(), grid.zero), self.scheme).scale
-        scale = grid.scale + (stored - grid.scale).detach()
+        scale = stored_scale(grid, self.scheme)
         grouped = to_groups(W, self.scheme.granularity)
         return from_groups(lsq_quantize(grouped, scale, grid.zero, self.scheme.format), W.shape)
 

@@ -20,6 +20,7 @@ from bitscape.quantizers import (
     lsq_quantize,
     quantize_weight,
     round_scale,
+    stored_scale,
     to_groups,
     weight_grid,
 )
@@ -84,9 +85,7 @@ class Moving(nn.Module):
     def weight(self, W: Matrix) -> Matrix:
         """`W` moved and rounded to nearest, with the gradients of LSQ."""
         grid = self._grid()
-        # What is stored of a scale has no gradient of its own.
-        stored = round_scale(Grid(grid.scale.detach(), grid.zero), self.scheme).scale
-        scale = grid.scale + (stored - grid.scale).detach()
+        scale = stored_scale(grid, self.scheme)
         moved = to_groups(W, self.scheme.granularity) + self.scale * self.v
         return from_groups(lsq_quantize(moved, scale, grid.zero, self.scheme.format), W.shape)
 

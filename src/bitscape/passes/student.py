@@ -24,6 +24,7 @@ from bitscape.quantizers import (
     lsq_quantize,
     quantize_weight,
     round_scale,
+    stored_scale,
     to_groups,
 )
 
@@ -77,9 +78,7 @@ class StudentLayer(nn.Module):
     def weight(self) -> Float[Tensor, "out in"]:
         """The latent weight rounded, differentiable; to its first `width` bits if that is set."""
         exact = self.start_scale * self.log_factor.exp()
-        # What is stored of a scale has no gradient of its own.
-        stored = round_scale(Grid(exact.detach(), self.zero), self.scheme).scale
-        scale = exact + (stored - exact).detach()
+        scale = stored_scale(Grid(exact, self.zero), self.scheme)
         shared = self.latent.numel() / scale.numel()
         fmt: Format = self.scheme.format
         if self.width is not None and isinstance(fmt, Int):

@@ -26,7 +26,7 @@ from bitscape.quantizers.ranges import (
     mse,
     percentile,
 )
-from bitscape.quantizers.scales import decode_scale, encode_scale, round_scale
+from bitscape.quantizers.scales import decode_scale, encode_scale, round_scale, stored_scale
 from bitscape.quantizers.tables import rows_of, step_grid
 from bitscape.quantizers.weights import dequantize_weight, quantize_weight, weight_grid
 
@@ -58,6 +58,7 @@ __all__ = [
     "round_scale",
     "rows_of",
     "step_grid",
+    "stored_scale",
     "straight_through",
     "tiles_of",
     "to_groups",

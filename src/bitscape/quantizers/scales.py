@@ -29,6 +29,15 @@ def round_scale(
     return Grid(_two_level(_revive(grid.scale, dead, scheme), scheme), grid.zero)
 
 
+def stored_scale(grid: Grid, scheme: TensorScheme) -> Float32[Tensor, "*view"]:
+    """The scales of `round_scale`, with the gradient of those of `grid`.
+
+    What storage does to a scale has no gradient of its own.
+    """
+    stored = round_scale(Grid(grid.scale.detach(), grid.zero), scheme).scale
+    return grid.scale + (stored - grid.scale).detach()
+
+
 def encode_scale(
     scale: Float32[Tensor, "*view"], scheme: TensorScheme
 ) -> tuple[UInt8[Tensor, "*view"], Float32[Tensor, ""] | None]:
