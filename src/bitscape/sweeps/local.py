@@ -84,9 +84,10 @@ class _Crew:
                 message = self._lost(worker, cell)
             else:
                 self.schedule.finish(cell)
-            self._hand_out()
+            # Written before more is begun: a kill repeats no more cells than there are workers.
             if message is not None:
                 yield message
+            self._hand_out()
 
     def dismiss(self) -> None:
         """End every process."""
