@@ -105,14 +105,8 @@ def test_dtype_is_that_of_the_network(name: str, tmp_path: Path) -> None:
     assert len(model.sample(2)) == 2
 
 
-@pytest.mark.parametrize("dtype", [None, "bfloat16"], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("recipe", ["rtn-w4a16", "rtn-w8a8"])
-@pytest.mark.parametrize("name", NAMES)
-def test_streaming_writes_the_same_bytes(
-    name: str, recipe: str, dtype: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint, tokenizer = own_names(pipeline(name), tmp_path)
-    model = bitscape.load(name, checkpoint=checkpoint, tokenizer=tokenizer, dtype=dtype)
+def watched_reads(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The names of the tensors that each read of a checkpoint will have asked for."""
     held: list[set[str]] = []
     fill = artefacts.Weights.fill
 
@@ -121,6 +115,18 @@ def test_streaming_writes_the_same_bytes(
         fill(self, module, names, **rest)
 
     monkeypatch.setattr(artefacts.Weights, "fill", watched)
+    return held
+
+
+@pytest.mark.parametrize("dtype", [None, "bfloat16"], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("recipe", ["rtn-w4a16", "rtn-w8a8"])
+@pytest.mark.parametrize("name", NAMES)
+def test_streaming_writes_the_same_bytes(
+    name: str, recipe: str, dtype: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, tokenizer = own_names(pipeline(name), tmp_path)
+    model = bitscape.load(name, checkpoint=checkpoint, tokenizer=tokenizer, dtype=dtype)
+    held = watched_reads(monkeypatch)
     bitscape.quantize(model, recipe, out=tmp_path / "streamed")
     assert model.pending is not None
     # What is outside the blocks, each of the two blocks, and the tokenizer.
@@ -133,6 +139,60 @@ def test_streaming_writes_the_same_bytes(
     bitscape.quantize(model, recipe).save(tmp_path / "whole")
     for path in (tmp_path / "whole").iterdir():
         assert path.read_bytes() == (tmp_path / "streamed" / path.name).read_bytes(), path.name
+
+
+class Killed(BaseException):
+    """What a kill does to the flow of control: no handler for errors runs."""
+
+
+def killed_after(units: int, model: api.Model, recipe: str, out: Path) -> None:
+    """Quantize until `units` of the stream are finished."""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if done == units:
+            raise Killed
+
+    with pytest.raises(Killed):
+        bitscape.quantize(model, recipe, out=out, progress=progress)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("recipe", "units"), [("rtn-w8a8", 1), ("rtn-w4a16", 3)])
+def test_a_killed_stream_goes_on_with_the_next_block(
+    recipe: str, units: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, tokenizer = own_names(pipeline("dit-tiny"), tmp_path)
+    model = bitscape.load("dit-tiny", checkpoint=checkpoint, tokenizer=tokenizer)
+    killed_after(units, model, recipe, tmp_path / "killed")
+    held = watched_reads(monkeypatch)
+    bitscape.quantize(model, recipe, out=tmp_path / "killed")
+    # Of what is outside the blocks, two blocks and the tokenizer, the rest is read.
+    assert len(held) == 4 - units
+    bitscape.quantize(model, recipe, out=tmp_path / "whole")
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "killed" / path.name).read_bytes(), path.name
+    assert not artefacts.partial_path(tmp_path / "killed").exists()
+
+
+@pytest.mark.parametrize("other", ["recipe", "checkpoint"])
+def test_blocks_of_another_stream_are_not_used(
+    other: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint, tokenizer = own_names(pipeline("dit-tiny"), tmp_path)
+    model = bitscape.load("dit-tiny", checkpoint=checkpoint, tokenizer=tokenizer)
+    killed_after(2, model, "rtn-w4a16", tmp_path / "out")
+    recipe = "rtn-w3a16" if other == "recipe" else "rtn-w4a16"
+    if other == "checkpoint":
+        # Written over, under the same name.
+        changed, _ = own_names(FAMILIES["dit"].tiny(seed=1), tmp_path)
+        model = bitscape.load("dit-tiny", checkpoint=changed, tokenizer=tokenizer)
+    bitscape.quantize(model, recipe, out=tmp_path / "out")
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{tmp_path / 'out.partial'} held unfinished work of another job: starting anew"
+    ]
+    bitscape.quantize(model, recipe, out=tmp_path / "whole")
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes(), path.name
 
 
 def test_a_damaged_block_stops_the_stream(tmp_path: Path) -> None:

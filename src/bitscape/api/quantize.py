@@ -34,9 +34,9 @@ def quantize(
     `calibration` None records what the recipe asks for. With `out` the result is also written
     there as an artefact; progress is kept beside it until then, so that a killed call continues
     when it is made again, to the same result. A checkpoint that has not been read yet is quantized
-    block by block where the recipe treats each weight by itself, so that it need not fit in memory;
-    killed, such a call starts anew. `progress(stage, done, total)` is told how far it is. `pace`
-    bounds the time of recipes that train, see `distill`.
+    block by block where the recipe treats each weight by itself, so that it need not fit in memory.
+    `progress(stage, done, total)` is told how far it is. `pace` bounds the time of recipes that
+    train, see `distill`.
     FileExistsError when `out` exists; ValueError for a weight that is not finite.
     """
     recipe = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))

@@ -1,13 +1,16 @@
 """Quantizing a network larger than memory: a block is read, quantized, written and forgotten."""
 
 import copy
+import json
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bitscape import artefacts
 from bitscape.api.model import Model
 from bitscape.api.released import Released
+from bitscape.evaluation.storage import write_whole
 from bitscape.nn import quantized_sites
 from bitscape.recipes import Recipe, apply
 from bitscape.structure import Pipeline
@@ -34,28 +37,58 @@ def stream(
     """Quantize from the checkpoint, and return a model whose weights are in the file beside it.
 
     At no time is more held than the tensors outside the blocks, or one block, in full precision
-    and as codes. The folder `work` takes what is finished. ValueError for a weight that is not
-    finite.
+    and as codes. The folder `work`, which has to belong to this very job, takes what is finished;
+    blocks that are finished there are not done again. ValueError for a weight that is not finite.
     """
     result = copy.deepcopy(model.outline)
-    units = _units(result)
-    reports, shards = [], []
-    for index, names in enumerate(units.values()):
-        part, told = _quantized(model, released, recipe, seed, names)
-        reports.append((told, artefacts.inspect_network(part.network)))
-        shards.append(work / f"{index}.safetensors")
-        artefacts.write_tensors(artefacts.network_tensors(part.network, names), shards[-1])
-        for name, site in quantized_sites(part.network).items():
-            result.network.set_submodule(name, site.to("meta"))
-        progress("quantizing blocks", index + 1, len(units))
-    merged = work / "model.safetensors"
-    artefacts.merge_tensors(shards, merged)
     released.prepare(result)
+    units = {_Finished(work, i): names for i, names in enumerate(_units(result).values())}
+    reports = []
+    for done, (unit, names) in enumerate(units.items()):
+        if not unit.record.is_file():
+            unit.write(*_quantized(model, released, recipe, seed, names), names)
+        reports.append(unit.describe(result))
+        progress("quantizing blocks", done + 1, len(units))
+    merged = work / "model.safetensors"
+    artefacts.merge_tensors([unit.shard for unit in units], merged)
     released.fill_tokenizer(result)
     order = [site.name for site in model.outline.adapter.sites(model.outline.network)]
     report = {"model": model.name, "recipe": recipe.name, "seed": seed}
     report |= _joined(reports, order, list(quantized_sites(result.network)))
     return Model(result, recipe.model_dump(mode="json"), report), merged
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """One unit on disk: what is stored of it, and a record, written last, that describes it."""
+
+    work: Path
+    index: int
+
+    @property
+    def shard(self) -> Path:
+        """The tensors."""
+        return self.work / f"{self.index}.safetensors"
+
+    @property
+    def record(self) -> Path:
+        """What the method and the inspection said, and how the sites are coded."""
+        return self.work / f"{self.index}.json"
+
+    def write(self, part: Pipeline, told: dict[str, Any], names: Collection[str]) -> None:
+        """Keep the sites of `part`, and of its other tensors those among `names`."""
+        artefacts.write_tensors(artefacts.network_tensors(part.network, names), self.shard)
+        found = artefacts.inspect_network(part.network)
+        coding = artefacts.quantization_config(part)
+        write_whole(self.record, json.dumps([told, found, coding]).encode())
+
+    def describe(self, result: Pipeline) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Give `result` the sites, without their weights; what method and inspection said."""
+        told, found, coding = json.loads(self.record.read_text())
+        sites = artefacts.restore_sites(result, coding, artefacts.read_tensors(self.shard))
+        for name in sites:
+            result.network.set_submodule(name, result.network.get_submodule(name).to("meta"))
+        return told, found
 
 
 def _units(pipeline: Pipeline) -> dict[str, frozenset[str]]:

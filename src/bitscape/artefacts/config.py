@@ -16,6 +16,17 @@ from bitscape.structure import Kind, Pipeline, Role, Site
 
 def pipeline_config(pipeline: Pipeline) -> dict[str, Any]:
     """The configuration of an artefact of `pipeline`."""
+    return {
+        "format_version": FORMAT_VERSION,
+        **describe(pipeline),
+        "dtype": _dtype_name(pipeline.network),
+        "tokenizer_dtype": _dtype_name(pipeline.tokenizer),
+        "quantization_config": quantization_config(pipeline),
+    }
+
+
+def quantization_config(pipeline: Pipeline) -> dict[str, Any]:
+    """How each site of the network of `pipeline` is coded."""
     sites = quantized_sites(pipeline.network)
     declared = [site.name for site in pipeline.adapter.sites(pipeline.network)]
     rotations = {
@@ -24,19 +35,13 @@ def pipeline_config(pipeline: Pipeline) -> dict[str, Any]:
         if isinstance(site, QuantLinear) and site.rotation
     }
     return {
-        "format_version": FORMAT_VERSION,
-        **describe(pipeline),
-        "dtype": _dtype_name(pipeline.network),
-        "tokenizer_dtype": _dtype_name(pipeline.tokenizer),
-        "quantization_config": {
-            "quant_method": "bitscape",
-            "format": "pack-quantized",
-            "quantization_status": "compressed",
-            "config_groups": config_groups({n: scheme_of(site) for n, site in sites.items()}),
-            "ignore": [name for name in declared if name not in sites],
-            "rotations": rotations,
-            "sites": {name: site_to_config(site.site) for name, site in sites.items()},
-        },
+        "quant_method": "bitscape",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "config_groups": config_groups({n: scheme_of(site) for n, site in sites.items()}),
+        "ignore": [name for name in declared if name not in sites],
+        "rotations": rotations,
+        "sites": {name: site_to_config(site.site) for name, site in sites.items()},
     }
 
 

@@ -73,6 +73,28 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return recipe
 
 
+def restore_sites(
+    pipeline: Pipeline, quantization: Mapping[str, Any], tensors: dict[str, Tensor]
+) -> list[str]:
+    """Put the coded sites on record into the network, in place, and return their names.
+
+    What they store is taken out of `tensors`.
+    """
+    network = pipeline.network
+    schemes = site_schemes(quantization["config_groups"])
+    declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
+    # Adapters do not declare attention products: those that are quantized are on record.
+    recorded = [site_from_config(name, entry) for name, entry in quantization["sites"].items()]
+    declared += [site for site in recorded if site.kind is Kind.ATTEND]
+    insert(network, declared, pipeline.clocks)
+    sites = {name: s for name, s in quantized_sites(network).items() if name in schemes}
+    stored = _take_sites(list(sites), tensors)
+    for name, site in sites.items():
+        rotation = quantization["rotations"].get(name, 0)
+        restore_site(site, stored[name], schemes[name], rotation)
+    return list(sites)
+
+
 def _take_sites(names: list[str], tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """The tensors of each site, without its name; they are taken out of `tensors`."""
     found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
@@ -84,20 +106,9 @@ def _take_sites(names: list[str], tensors: dict[str, Tensor]) -> dict[str, dict[
 
 
 def _restore_network(pipeline: Pipeline, quantization: Mapping[str, Any], weights: Path) -> None:
-    network, tensors = pipeline.network, read_tensors(weights)
-    schemes = site_schemes(quantization["config_groups"])
-    declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
-    # Adapters do not declare attention products: those that are quantized are on record.
-    recorded = [site_from_config(name, entry) for name, entry in quantization["sites"].items()]
-    declared += [site for site in recorded if site.kind is Kind.ATTEND]
-    insert(network, declared, pipeline.clocks)
-    sites = quantized_sites(network)
-    stored = _take_sites(list(sites), tensors)
-    for name, site in sites.items():
-        rotation = quantization["rotations"].get(name, 0)
-        restore_site(site, stored[name], schemes[name], rotation)
-    inside = tuple(f"{name}." for name in sites)
-    fill(network, tensors, weights, inside)
+    tensors = read_tensors(weights)
+    sites = restore_sites(pipeline, quantization, tensors)
+    fill(pipeline.network, tensors, weights, tuple(f"{name}." for name in sites))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

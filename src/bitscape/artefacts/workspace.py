@@ -1,5 +1,6 @@
 """The workspace of an unfinished job: kept beside `--out`, so that a kill costs little."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,20 +13,25 @@ FINGERPRINT = "fingerprint"
 LOCK = "lock"
 WORK = "work"
 
+_LOG = logging.getLogger(__name__)
+
 
 @contextmanager
 def workspace(out: Path, fingerprint: str) -> Iterator[Path]:
     """Yield the folder that holds the progress of this very job; it is removed on success.
 
     `fingerprint` identifies the job, all that decides its result: progress made under another one
-    is discarded. After a failure the folder stays for the next attempt. ValueError when another
-    process works in it, or when it is not a workspace.
+    is discarded, and a line of the log says so. After a failure the folder stays for the next
+    attempt. ValueError when another process works in it, or when it is not a workspace.
     """
     partial = partial_path(out)
     _require_ours(partial)
     partial.mkdir(parents=True, exist_ok=True)
     with _locked(partial):
-        if _read(partial / FINGERPRINT) != fingerprint:
+        before = _read(partial / FINGERPRINT)
+        if before != fingerprint:
+            if before is not None:
+                _LOG.warning("%s held unfinished work of another job: starting anew", partial)
             _clear(partial, keep=LOCK)
             _write(partial / FINGERPRINT, fingerprint)
         work = partial / WORK
