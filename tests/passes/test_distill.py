@@ -27,8 +27,9 @@ from bitscape.passes import (
     TrainingLoss,
     run,
 )
+from bitscape.passes.correction import Correction
 from bitscape.passes.objectives import relative_error
-from bitscape.passes.student import enrolled
+from bitscape.passes.student import LowRank, enrolled
 from bitscape.structure import Lesson, Pipeline
 
 RTN: tuple[Pass, ...] = (QuantizeWeights(Nearest("mse")), QuantizeActivations())
@@ -115,16 +116,26 @@ def test_training_brings_the_student_nearer_to_its_teacher(
     assert not any(p.requires_grad for p in student.network.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        Distill(RTN, Imitation(), Training(steps=6, batch=4)),
+        Distill(RTN, Imitation(), Training(steps=3, batch=4), rank=2, stages=(("qkv",), ("fc1",))),
+    ],
+    ids=["whole", "stages"],
+)
 def test_a_killed_run_ends_in_the_same_bits(
-    teacher: Pipeline, data: CalibrationSet, tmp_path: Path
+    step: Distill, teacher: Pipeline, data: CalibrationSet, tmp_path: Path
 ) -> None:
-    step = Distill(RTN, Imitation(), Training(steps=6, batch=4))
     scheme = parse_scheme("W3A8,static")
     whole = Context(scheme, data)
     undisturbed = distilled(teacher, step, whole)
+    seen: list[int] = []
 
     def killed(text: str, done: int, total: int) -> None:
-        if text == "distilling" and done == 4:
+        seen.extend([done] if text == "distilling" else [])
+        # In stages: in the midst of the second.
+        if len(seen) == (5 if step.stages else 4):
             raise KeyboardInterrupt
 
     def context(**words: Callable[[str, int, int], None]) -> Context:
@@ -134,7 +145,8 @@ def test_a_killed_run_ends_in_the_same_bits(
 
     with pytest.raises(KeyboardInterrupt):
         distilled(teacher, step, context(progress=killed))
-    assert (tmp_path / "training" / "state.pt").is_file()
+    last = tmp_path / "training" / ("1" if step.stages else "")
+    assert (last / "state.pt").is_file()
     resumed = context()
     assert_same(distilled(teacher, step, resumed), undisturbed)
     assert resumed.report["training"] == whole.report["training"]
@@ -227,3 +239,69 @@ def test_nested_widths_are_trained_together(teacher: Pipeline, data: Calibration
             Distill(RTN, Imitation(), SHORT, widths=(4, 2)),
             Context(parse_scheme("W3A16"), data),
         )
+
+
+def test_a_correction_is_merged_before_the_rounding(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    unrounded: dict[str, Tensor] = {}
+    student = copy.deepcopy(teacher)
+    run(list(RTN), student, Context(parse_scheme("W3A16"), data, unrounded=unrounded))
+    generator = torch.Generator().manual_seed(0)
+    twin = copy.deepcopy(student)
+    with (
+        torch.no_grad(),
+        enrolled(student.network, unrounded, LowRank(3, generator)) as low_rank,
+        enrolled(twin.network, unrounded) as plain,
+    ):
+        for name, layer in low_rank.items():
+            assert layer.correction is not None
+            assert torch.equal(layer.weight(), plain[name].weight())
+            layer.correction.up.normal_(std=0.1, generator=generator)
+            change = layer.correction()
+            assert int(torch.linalg.matrix_rank(change)) == 3
+            plain[name].latent.add_(change)
+            assert torch.equal(layer.weight(), plain[name].weight())
+    # What is left behind are codes alone, the same in both.
+    assert_same(student, twin)
+
+
+def test_a_correction_has_its_rank_at_every_tap() -> None:
+    correction = Correction((6, 5, 3, 2), 2, torch.Generator().manual_seed(0))
+    nn.init.normal_(correction.up)
+    kernel = correction().view(6, 5, 3, 2)
+    for tap, (i, j) in enumerate((i, j) for i in range(3) for j in range(2)):
+        torch.testing.assert_close(kernel[:, :, i, j], correction.up[tap] @ correction.down[tap])
+    assert Correction((4, 3), 32, torch.Generator()).up.shape == (1, 4, 3)
+
+
+def test_a_correction_brings_the_student_nearer(teacher: Pipeline, data: CalibrationSet) -> None:
+    context = Context(parse_scheme("W2A16"), data)
+    training = Training(steps=12, batch=8, rate=8e-3, average=0.8)
+    distilled(teacher, Distill(RTN, Imitation(), training, rank=8), context)
+    log = context.report["training"]["log"]
+    assert log[-1]["distance"] < 0.9 * log[0]["distance"]
+
+
+def test_stages_train_the_sites_of_their_roles_alone(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    scheme = parse_scheme("W4A8,static")
+    context = Context(scheme, data)
+    training = Training(steps=3, batch=8, rate=2e-2)
+    step = Distill(RTN, Imitation(), training, stages=(("ada",), ("proj", "fc2"), ("time",)))
+    start = copy.deepcopy(teacher)
+    run(list(RTN), start, Context(scheme, data))
+    found = distilled(teacher, step, context)
+    roles = {site.name: site.role.value for site in found.adapter.sites(found.network)}
+    ours, theirs = state(found), state(start)
+    moved = {name for name in ours if not torch.equal(ours[name], theirs[name])}
+    trained = {name for name, role in roles.items() if role in {"ada", "proj", "fc2"}}
+    assert moved and all(any(m.startswith(f"{name}.") for name in trained) for m in moved)
+    assert all(f"{name}.coded.codes" in moved for name in trained)
+    stages = [record["stage"] for record in context.report["training"]["log"]]
+    assert stages == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(ValueError, match="no site plays the role 'attention'"):
+        Distill(RTN, stages=(("attention",),))
+    with pytest.raises(ValueError, match="plays a role of the stages"):
+        distilled(teacher, Distill(RTN, training=SHORT, stages=(("time",),)), Context(scheme, data))

@@ -4,17 +4,22 @@ He et al., "EfficientDM: Efficient Quantization-Aware Fine-Tuning of Low-Bit Dif
 arXiv:2310.03270.
 
     |e(x_t, t) - e_q(x_t, t)|^2, data-free               passes.Distill, Imitation
-    W + B A, rounded together (QALoRA)                   passes.student, the sum as one weight
+    W + B A, rounded together (QALoRA)                   passes.Distill, rank
     scales of weights learnt with them                   passes.student
     a scale for each step (TALSQ)                        passes.QuantizeActivations
 
 Deviations. The paper trains a low-rank part of each weight, of rank 32, to save memory; merged
-before rounding as it is, it spans less than the weight itself, which is trained here. The batches
-are calls that the model's own sampling recorded, each of one step. Biases and norms stay as they
-are.
+before rounding as it is, it spans less than the weight itself, which is trained here unless a
+`rank` is given (of a kernel every tap has its own, where the paper's share B). The batches are
+calls that the model's own sampling recorded, each of one step. Biases and norms stay as they are.
+
+`stages` trains the sites of some roles alone, one stage after another and `steps` each, as QuEST
+does (arXiv:2402.03666) with the whole network's prediction as its loss:
+`stages=[[ada], [qkv, proj, fc1, fc2]]`. Method `quest` does so block by block.
 
 Cost. `steps` forward and backward passes of the whole network, and a forward pass of full
-precision; memory of all activations and three numbers a weight.
+precision, for every stage; memory of all activations and three numbers for each weight that is
+trained, or with a `rank` those of its factors.
 
 Use. As the plain baseline of training-based quantization of diffusion.
 """
@@ -47,6 +52,8 @@ class EfficientDM:
     scale_rate: float = 1e-3
     range_rate: float = 1e-3
     rows: int | None = None
+    rank: int | None = None
+    stages: tuple[tuple[str, ...], ...] = ()
 
     def passes(self) -> list[Pass]:
         """Rounding to nearest, then training."""
@@ -62,4 +69,5 @@ class EfficientDM:
             ranges=self.range_rate,
             rest=0.0,
         )
-        return [Distill(start, Imitation(blocks=0.0), training)]
+        objective = Imitation(blocks=0.0)
+        return [Distill(start, objective, training, rank=self.rank, stages=self.stages)]

@@ -9,10 +9,12 @@ Feng et al., "MPQ-DM: Mixed Precision Quantization for Extremely Low Bit Diffusi
     share of rows searched by the output's error         algorithms.row_bits.swap_by_kurtosis
     one range a sampling step                            passes.QuantizeActivations, "step"
     KL of time-smoothed relations (TRD)                  algorithms.relations, passes.Relations
+    W + B A, rounded together, B A alone trained         passes.Distill, rank
     trained along the teacher's trajectory               passes.Distill, on recorded calls
 
 `mpq-dm-faithful` takes the paper's choices: the scale everywhere, rows by kurtosis in tenths,
-relations at temperature 1 with each position's similarity to itself, weight 100. `mpq-dm` swaps
+relations at temperature 1 with each position's similarity to itself, weight 100, corrections of
+rank 32 tap by tap. `mpq-dm` trains the weights themselves unless it is given a `rank`, swaps
 bits where the row that wins gains more than the other loses, by the errors that GPTQ leaves, rounds
 by GPTQ without a scale, and compares sharper relations. `plus` gives a tenth of the rows one bit
 more and takes none away: 0.1 bits a weight.
@@ -28,10 +30,10 @@ Deviations. Rows are symmetric, so that integer kernels need no zero point; a ro
 sign times a scale, where the code's affine row holds zero and one other value. Errors in the search
 are those of both operands rounded, as in the paper; the code keeps activations in float, tries two
 shares and clips in another way than in the model. Scales of inputs are found on the float network
-and folded into norms where that is exact. The weights themselves are trained through the rounding,
-where the paper trains a low-rank correction of them that is merged before it: the same result
-stored, more memory to train. Zero points of activations stay where they were calibrated. Both steps
-of a pair run in one batch and have gradients; in the code neither has.
+and folded into norms where that is exact. The paper trains each correction at a rate of its layer's
+step over 2,500, over 16,000 steps or more; here all have one rate, over hundreds. Zero points of
+activations stay where they were calibrated. Both steps of a pair run in one batch and have
+gradients; in the code neither has.
 
 Cost. Two sweeps over the calibration calls, then `steps` of training, each a forward pass of the
 teacher and a forward and backward pass of the student over two steps of the trajectory. Relations
@@ -89,6 +91,7 @@ class MPQDM:
     relations: float = 4.0
     temperature: float = 0.2
     window: int = 2
+    rank: int | None = None
     activation_range: str = "mse"
     activation_index: Index = "step"
 
@@ -104,7 +107,7 @@ class MPQDM:
             activations,
         )
         objective = Relations(self.relations, self.temperature)
-        return trained(start, objective, self.steps, self.rate, self.window)
+        return trained(start, objective, self)
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class FaithfulMPQDM:
     steps: int = 400
     rate: float = 1e-3
     window: int = 2
+    rank: int | None = 32
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
@@ -133,16 +137,17 @@ class FaithfulMPQDM:
             activations,
         )
         objective = Relations(100.0, 1.0, itself=True)
-        return trained(start, objective, self.steps, self.rate, self.window)
+        return trained(start, objective, self)
 
 
 def trained(
-    start: tuple[Pass, ...], objective: Relations, steps: int, rate: float, window: int
+    start: tuple[Pass, ...], objective: Relations, method: MPQDM | FaithfulMPQDM
 ) -> list[Pass]:
     """`start`, then training towards `objective`; without steps only `start`."""
-    if not steps:
+    if not method.steps:
         return list(start)
-    return [JoinSteps(window), Distill(start, objective, Training(steps=steps, rate=rate))]
+    training = Training(steps=method.steps, rate=method.rate)
+    return [JoinSteps(method.window), Distill(start, objective, training, rank=method.rank)]
 
 
 def check_steps(steps: int) -> None:

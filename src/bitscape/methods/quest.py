@@ -15,7 +15,7 @@ error is that of each block's output, so that one block is in memory at a time. 
 chosen layers are trained in units of their step, with their scales and tables; the paper keeps the
 scales of weights, and its code the zero points. That code has an activation scale for each input
 channel at 4 bits, which no integer product can use; here there is one a step. A block that ends
-worse than it began keeps its start.
+worse than it began keeps its start. `efficientdm` with `stages` has the error of the network alone.
 
 Cost. `steps` forward and backward passes of each block and stage.
 

@@ -6,7 +6,7 @@
 import copy
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,8 @@ from bitscape.passes.base import Context, Field, Pass, check_order, run
 from bitscape.passes.lecture import Lecture
 from bitscape.passes.lessons import ImageLessons, Lessons, RecordedLessons
 from bitscape.passes.objectives import Imitation, Objective
-from bitscape.passes.student import StudentLayer, enrolled, static_quantizers
+from bitscape.passes.stages import Stages, check_stages, in_stages
+from bitscape.passes.student import LowRank, StudentLayer, enrolled, static_quantizers
 from bitscape.passes.training import Training
 from bitscape.structure import Pipeline
 from bitscape.training import Ranks, Run, train
@@ -43,6 +44,12 @@ class Distill:
 
     With `widths` the loss is the sum of those of the network read at each of them, the first bits
     of its integers. The greatest has to be that of the scheme.
+
+    With a `rank` the weights stay, and a correction of that rank is trained in place of each,
+    merged before the rounding: moments are those of two thin matrices, what is stored is the same.
+    With `stages` of roles, the sites that play them are trained one stage after another,
+    each as long as `training` says: their weights, scales, static ranges and biases, and nothing
+    else of the network.
     """
 
     before: ClassVar[frozenset[Field]] = EVERY_FIELD
@@ -52,9 +59,14 @@ class Distill:
     objective: Objective = Imitation()
     training: Training = Training()
     widths: tuple[int, ...] = ()
+    rank: int | None = None
+    stages: Stages = ()
 
     def __post_init__(self) -> None:
         check_order(self.start)
+        check_stages(self.stages)
+        if self.rank is not None and self.rank < 1:
+            raise ValueError(f"a correction has a rank of at least 1, got {self.rank}")
         if self.widths and (min(self.widths) < 1 or len(set(self.widths)) < len(self.widths)):
             raise ValueError(f"widths are bits, each once, got {self.widths}")
 
@@ -78,20 +90,22 @@ class Distill:
         lessons = self._lessons(pipeline, context)
         ranks, network = Ranks.current(), pipeline.network
         kept = {name: p.requires_grad for name, p in network.named_parameters()}
-        with enrolled(network, unrounded) as students:
+        with enrolled(network, unrounded, self._low_rank(context)) as students:
             ranks.broadcast(network)
-            groups = trained_groups(network, students, self.training)
-            narrow = _narrow_parameters(network)
+            narrow = _narrow_parameters(network, students)
             task = Lecture(
                 self.objective, self.training, pipeline, teacher, lessons, students, self.widths
             )
-            learned = self._trained(task, groups, context)
-            with torch.no_grad():
-                for name, parameter in network.named_parameters():
-                    value = learned[name]
-                    # What stays a float goes on being stored in 16 bits.
-                    value = value.bfloat16() if name in narrow else value
-                    parameter.copy_(value)
+            for stage, parts in enumerate(self._parts(network, students)):
+                network.requires_grad_(False)
+                groups = trained_groups(parts, self.training)
+                learned = self._trained(task, groups, context, stage)
+                with torch.no_grad():
+                    for name, parameter in network.named_parameters():
+                        value = learned[name]
+                        # What stays a float goes on being stored in 16 bits.
+                        value = value.bfloat16() if name in narrow else value
+                        parameter.copy_(value)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(kept.get(name, False))
             parameter.grad = None
@@ -108,6 +122,23 @@ class Distill:
                 "choose another scheme"
             )
 
+    def _low_rank(self, context: Context) -> LowRank | None:
+        if self.rank is None:
+            return None
+        return LowRank(self.rank, torch.Generator().manual_seed(context.seed))
+
+    def _parts(
+        self, network: nn.Module, students: Mapping[str, StudentLayer]
+    ) -> list[list[nn.Module]]:
+        """What is trained at a time: the network, or the layers of each stage."""
+        if not self.stages:
+            return [[network]]
+        roles = {name: student.layer.site.role for name, student in students.items()}
+        found = in_stages(self.stages, roles)
+        if not found:
+            raise ValueError(f"no rounded weight plays a role of the stages {self.stages}")
+        return [[students[name] for name in names] for names in found]
+
     def _lessons(self, pipeline: Pipeline, context: Context) -> Lessons:
         batch, seed, ranks = self.training.batch, context.seed, Ranks.current()
         if context.images is not None:
@@ -116,10 +147,12 @@ class Distill:
         return RecordedLessons(calls, batch, seed, ranks, pipeline.device)
 
     def _trained(
-        self, task: "Lecture", groups: list[dict[str, Any]], context: Context
+        self, task: "Lecture", groups: list[dict[str, Any]], context: Context, stage: int
     ) -> Mapping[str, Tensor]:
-        """The averaged parameters by name after training, and the log in the report."""
+        """The averaged parameters by name after a stage of training, and the log in the report."""
         plan = self.training.plan(context, self.objective.watched)
+        if plan.seconds is not None and self.stages:
+            plan = replace(plan, seconds=plan.seconds / len(self.stages))
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
 
         def progress(step: int, steps: int, means: Mapping[str, float]) -> None:
@@ -127,7 +160,7 @@ class Distill:
             context.progress("distilling", step, steps)
 
         with _folder(context) as folder, task.prepared():
-            files = Run(folder)
+            files = Run(folder / str(stage) if self.stages else folder)
             try:
                 result = train(task, [optimizer], plan, files, progress)
             except FloatingPointError as error:
@@ -135,11 +168,17 @@ class Distill:
                     f"distillation stopped: {error}; choose a lower learning rate or another loss"
                 ) from error
             lines = files.log.read_text().splitlines() if files.log.exists() else []
-        records = [json.loads(line) for line in lines]
-        # Seconds differ from run to run, and the report says what the result is made of.
-        told = [{k: v for k, v in record.items() if k != "seconds"} for record in records]
-        context.report["training"] = {"objective": str(self.objective), "log": told}
+        if stage == 0:
+            context.report["training"] = {"objective": str(self.objective), "log": []}
+        told = [self._told(json.loads(line), stage) for line in lines]
+        context.report["training"]["log"] += told
         return dict(result.named_parameters())
+
+    def _told(self, record: Mapping[str, Any], stage: int) -> dict[str, Any]:
+        """A line of the log for the report."""
+        # Seconds differ from run to run, and the report says what the result is made of.
+        told = {name: value for name, value in record.items() if name != "seconds"}
+        return told | ({"stage": stage} if self.stages else {})
 
 
 def full_precision_twin(pipeline: Pipeline) -> Pipeline:
@@ -150,17 +189,20 @@ def full_precision_twin(pipeline: Pipeline) -> Pipeline:
     return twin
 
 
-def trained_groups(
-    network: nn.Module, students: Mapping[str, StudentLayer], training: Training
-) -> list[dict[str, Any]]:
-    """The groups of AdamW, each with its rate; what is in none takes no gradient."""
-    latents = [student.latent for student in students.values()]
-    factors = [student.log_factor for student in students.values()]
-    tables = [q.table_scale for q in static_quantizers(network).values()]
-    own = {id(p) for p in (*latents, *factors, *tables)}
-    rest = [p for p in network.parameters() if id(p) not in own]
+def trained_groups(parts: Sequence[nn.Module], training: Training) -> list[dict[str, Any]]:
+    """The groups of AdamW, each with its rate, of what is trained in `parts` of a network.
+
+    What is in none takes no gradient.
+    """
+    inside = [module for part in parts for module in part.modules()]
+    students = [module for module in inside if isinstance(module, StudentLayer)]
+    tables = [q.table_scale for part in parts for q in static_quantizers(part).values()]
+    weights = [p for student in students for p in student.moved]
+    factors = [student.log_factor for student in students]
+    own = {id(p) for p in (*weights, *factors, *tables)}
+    rest = [p for part in parts for p in part.parameters() if id(p) not in own]
     groups: list[dict[str, Any]] = [
-        {"params": latents, "lr": training.rate, "weight_decay": training.weight_decay},
+        {"params": weights, "lr": training.rate, "weight_decay": training.weight_decay},
         {"params": factors, "lr": training.rate * training.scales, "weight_decay": 0.0},
         {"params": rest, "lr": training.rate * training.rest, "weight_decay": 0.0},
     ]
@@ -170,20 +212,21 @@ def trained_groups(
         rate = training.rate * training.ranges * float(table.detach().mean())
         groups.append({"params": [table], "lr": rate, "weight_decay": 0.0})
     used = [group for group in groups if group["params"] and group["lr"]]
-    network.requires_grad_(False)
     for group in used:
         for parameter in group["params"]:
             parameter.requires_grad_(True)
     return used
 
 
-def _narrow_parameters(network: nn.Module) -> set[str]:
+def _narrow_parameters(network: nn.Module, students: Mapping[str, StudentLayer]) -> set[str]:
     """The names of the float parameters outside of codes that bfloat16 holds exactly."""
+    tables = [q.table_scale for q in static_quantizers(network).values()]
+    codes = [p for s in students.values() for p in (*s.moved, s.log_factor)]
+    own = {id(p) for p in (*codes, *tables)}
     return {
         name
         for name, p in network.named_parameters()
-        if not name.endswith((".latent", ".log_factor", ".table_scale"))
-        and torch.equal(p.bfloat16().to(p.dtype), p)
+        if id(p) not in own and torch.equal(p.bfloat16().to(p.dtype), p)
     }
 
 

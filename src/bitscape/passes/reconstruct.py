@@ -35,6 +35,7 @@ from bitscape.passes.quantize_weights import (
     weight_sites,
 )
 from bitscape.passes.rounders import Greedy, Rounded
+from bitscape.passes.stages import Stages, check_stages, in_stages
 from bitscape.structure import Call, Fold, Pipeline
 from bitscape.training import LazyAdam
 
@@ -66,10 +67,11 @@ class Reconstruct:
     ranges: QuantizeActivations | None = None
     range_rate: float = 0.0
     mix: int | None = None
-    stages: tuple[tuple[str, ...], ...] = ()
+    stages: Stages = ()
     rest: QuantizeWeights = QuantizeWeights(Greedy())
 
     def __post_init__(self) -> None:
+        check_stages(self.stages)
         if self.steps < 1 or self.transform < 0 or self.range_rate < 0:
             raise ValueError(
                 f"a reconstruction takes at least one step and no negative rate, got {self.steps} "
@@ -175,8 +177,7 @@ class _Work:
         if not self.step.stages:
             return [list(names)]
         roles = {name: self.inputs.sites[name].role.value for name in names}
-        found = [[name for name in names if roles[name] in stage] for stage in self.step.stages]
-        return [stage for stage in found if stage]
+        return in_stages(self.step.stages, roles)
 
     def optimizers(
         self,

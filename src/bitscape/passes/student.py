@@ -4,11 +4,13 @@
 
 W (the latent weight) and f are trained through the straight-through gradient of learned step size
 quantization (Esser et al., "Learned Step Size Quantization", arXiv:1902.08153, eq. 3 and sec. 2.2:
-gradients of a scale are multiplied by 1 / sqrt(n q_max), n the weights that share it).
+gradients of a scale are multiplied by 1 / sqrt(n q_max), n the weights that share it). With a rank
+W stays as it starts, and a low-rank correction of it is trained instead: `correction`.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from bitscape.algorithms.rounding import into_cell
 from bitscape.formats import Format, Int, Slice
 from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear, quantized_sites
+from bitscape.passes.correction import Correction
 from bitscape.quantizers import (
     Centroids,
     Grid,
@@ -42,9 +45,14 @@ class StudentLayer(nn.Module):
     log_factor: nn.Parameter
     start_scale: Tensor
     zero: Tensor | None
+    latent: Tensor
+    correction: Correction | None
 
     def __init__(
-        self, layer: QuantLinear | QuantConv2d, unrounded: Float[Tensor, "out in"] | None
+        self,
+        layer: QuantLinear | QuantConv2d,
+        unrounded: Float[Tensor, "out in"] | None,
+        low_rank: "LowRank | None" = None,
     ) -> None:
         super().__init__()
         coded = layer.coded
@@ -65,8 +73,27 @@ class StudentLayer(nn.Module):
         if unrounded is not None:
             placed = to_groups(unrounded, self.scheme.granularity) / self.start_scale + zero
             placed = into_cell(placed, taken, self.scheme.format)
-        self.latent = nn.Parameter(from_groups((placed - zero) * self.start_scale, self.shape))
+        latent = from_groups((placed - zero) * self.start_scale, self.shape)
+        self.register_module("correction", None)
+        if low_rank is None:
+            self.latent = nn.Parameter(latent)
+        else:
+            self.register_buffer("latent", latent)
+            shape = layer.weight_shape if isinstance(layer, QuantConv2d) else self.shape
+            self.correction = Correction(shape, low_rank.rank, low_rank.generator).to(latent)
         self.log_factor = nn.Parameter(torch.zeros_like(self.start_scale))
+
+    @property
+    def moved(self) -> list[nn.Parameter]:
+        """What moves the weight: itself, or the factors of its correction."""
+        if self.correction is not None:
+            return list(self.correction.parameters())
+        assert isinstance(self.latent, nn.Parameter)
+        return [self.latent]
+
+    def afloat(self) -> Float[Tensor, "out in"]:
+        """The weight before it is rounded, its correction merged."""
+        return self.latent if self.correction is None else self.latent + self.correction()
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layer would compute if it were rounded now."""
@@ -85,7 +112,7 @@ class StudentLayer(nn.Module):
             fmt = Slice(self.width, fmt.bits)
             scale = scale * fmt.spread
         grouped = lsq_quantize(
-            to_groups(self.latent, self.scheme.granularity),
+            to_groups(self.afloat(), self.scheme.granularity),
             scale,
             self.zero,
             fmt,
@@ -98,13 +125,21 @@ class StudentLayer(nn.Module):
         """The layer with what was learnt as its codes."""
         exact = self.start_scale * self.log_factor.exp()
         grid = round_scale(Grid(exact, self.zero), self.scheme)
-        self.layer.set_codes(quantize_weight(self.latent, grid, self.scheme), grid, self.scheme)
+        self.layer.set_codes(quantize_weight(self.afloat(), grid, self.scheme), grid, self.scheme)
         return self.layer
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Corrections of `rank` in place of whole weights, drawn from `generator`."""
+
+    rank: int
+    generator: torch.Generator
 
 
 @contextmanager
 def enrolled(
-    network: nn.Module, unrounded: Mapping[str, Tensor]
+    network: nn.Module, unrounded: Mapping[str, Tensor], low_rank: LowRank | None = None
 ) -> Iterator[dict[str, StudentLayer]]:
     """Put students in the places of all coded layers, and settle them when the context ends.
 
@@ -116,7 +151,9 @@ def enrolled(
         if not isinstance(layer, QuantAttend) and layer.coded is not None
     }
     tables = static_quantizers(network)
-    students = {name: StudentLayer(layer, unrounded.get(name)) for name, layer in coded.items()}
+    students = {
+        name: StudentLayer(layer, unrounded.get(name), low_rank) for name, layer in coded.items()
+    }
     try:
         for name, student in students.items():
             network.set_submodule(name, student)

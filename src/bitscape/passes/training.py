@@ -11,11 +11,11 @@ from bitscape.training import Plan
 class Training:
     """The settings of a training run: AdamW, warm-up, then half a cosine down to zero.
 
-    `rate` is that of latent weights. Others are multiples of it: `scales` for the logarithms of
-    weight scales; `ranges` for static activation ranges, relative to their size; `rest` for all
-    other parameters (biases, norms, embeddings). 0 leaves them as they are. `average` is the decay
-    of the averaged weights that are the result. `recompute` keeps the inputs of blocks only and
-    computes the rest twice.
+    `rate` is that of latent weights, or of the factors of their corrections. Others are multiples
+    of it: `scales` for the logarithms of weight scales; `ranges` for static activation ranges,
+    relative to their size; `rest` for all other parameters (biases, norms, embeddings). 0 leaves
+    them as they are. `average` is the decay of the averaged weights that are the result.
+    `recompute` keeps the inputs of blocks only and computes the rest twice.
     """
 
     steps: int = 400
