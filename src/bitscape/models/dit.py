@@ -8,6 +8,7 @@ what the official training script saves, and diffusers' folders facebook/DiT-XL-
 tokenizer is Stable Diffusion's, sd-vae-ft-ema or sd-vae-ft-mse.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -94,13 +95,13 @@ class DiTBlock(nn.Module):
 
 
 class FinalLayer(nn.Module):
-    """AdaLN and the projection of each token to its patch."""
+    """AdaLN by a condition of width `condition`, and the projection of each token to its patch."""
 
-    def __init__(self, config: DiTConfig) -> None:
+    def __init__(self, config: DiTConfig, condition: int) -> None:
         super().__init__()
         channels = config.embed_dim
         self.norm = Modulate(channels)
-        self.ada = nn.Linear(channels, 2 * channels)
+        self.ada = nn.Linear(condition, 2 * channels)
         self.linear = nn.Linear(channels, config.patch**2 * config.out_channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -125,7 +126,7 @@ class DiT(nn.Module):
         grid = config.side // patch
         self.register_buffer("position", sine_positions(channels, grid)[None], persistent=False)
         self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.depth))
-        self.final = FinalLayer(config)
+        self.final = FinalLayer(config, channels)
         self._initialise()
 
     def forward(
@@ -140,12 +141,7 @@ class DiT(nn.Module):
         activated = functional.silu(cond)
         for block in self.blocks:
             tokens = block(tokens, activated)
-        return self._unpatch(self.final(tokens, activated))
-
-    def _unpatch(self, tokens: Tensor) -> Tensor:
-        side, patch = self.config.side // self.config.patch, self.config.patch
-        x = tokens.unflatten(2, (patch, patch, -1)).unflatten(1, (side, side))  # (B, H, W, p, q, c)
-        return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)  # (B, c, H p, W q)
+        return unpatch(self.final(tokens, activated), self.config.patch)
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -160,6 +156,13 @@ class DiT(nn.Module):
         for part in (*self.blocks, self.final):
             nn.init.zeros_(part.ada.weight)
         nn.init.zeros_(self.final.linear.weight)
+
+
+def unpatch(tokens: Float[Tensor, "batch token channel"], patch: int) -> Prediction:
+    """The square map whose `patch` x `patch` pieces, in raster order, are the tokens."""
+    side = math.isqrt(tokens.shape[1])
+    x = tokens.unflatten(2, (patch, patch, -1)).unflatten(1, (side, side))  # (B, H, W, p, q, c)
+    return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)  # (B, c, H p, W q)
 
 
 def sine_positions(channels: int, side: int) -> Float[Tensor, "token channel"]:
@@ -324,7 +327,8 @@ DIT_LAYOUTS = (
 )
 
 
-def _tiny_tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
+def tiny_tokenizer(config: DiTConfig) -> MultiScaleTokenizer:
+    """A small autoencoder of the zoo's kind, with the latents of `config`."""
     autoencoder = AutoencoderConfig(8, (1, 2, 2), 1, config.latent_channels, 4)
     # Only the continuous path of this tokenizer is used, so its one code is never looked up.
     return MultiScaleTokenizer(MultiScaleConfig(autoencoder, 1, (config.side,)))
@@ -351,7 +355,7 @@ DIT_FAMILY = Family(
         learn_sigma=False,
         frequencies=32,
     ),
-    tiny_tokenizer=_tiny_tokenizer,
+    tiny_tokenizer=tiny_tokenizer,
     config=DiTConfig,
     network=DiT,
     adapter=lambda config, _: DiTAdapter(config, steps=20, diffusion=Diffusion()),

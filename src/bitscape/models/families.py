@@ -6,6 +6,7 @@ from typing import Any
 
 from bitscape.models.dit import DIT_FAMILY
 from bitscape.models.family import Family
+from bitscape.models.large_dit import LARGE_DIT_FAMILY
 from bitscape.models.llamagen import LLAMAGEN_FAMILY
 from bitscape.models.mar import MAR_FAMILY
 from bitscape.models.par import PAR_FAMILY
@@ -18,6 +19,7 @@ from bitscape.structure import Pipeline
 FAMILIES: Mapping[str, Family] = {
     "var": VAR_FAMILY,
     "dit": DIT_FAMILY,
+    "largedit": LARGE_DIT_FAMILY,
     "mar": MAR_FAMILY,
     "rar": RAR_FAMILY,
     "llamagen": LLAMAGEN_FAMILY,

@@ -57,9 +57,12 @@ def rotate(x: Float[Tensor, "batch head token channel"], table: Rotary) -> Tenso
 
 
 class RotaryAttention(nn.Module):
-    """Multi-head self-attention whose queries and keys are turned by their position."""
+    """Multi-head self-attention whose queries and keys are turned by their position.
 
-    def __init__(self, channels: int, heads: int) -> None:
+    With `normalise` a layer norm over all heads comes before, one for queries and one for keys.
+    """
+
+    def __init__(self, channels: int, heads: int, *, normalise: bool = False) -> None:
         super().__init__()
         if channels % (4 * heads):
             raise ValueError(
@@ -69,15 +72,19 @@ class RotaryAttention(nn.Module):
         self.heads = heads
         self.scale = (channels // heads) ** -0.5
         self.qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.norm_q = nn.LayerNorm(channels) if normalise else None
+        self.norm_k = nn.LayerNorm(channels) if normalise else None
         self.attend = Attend()
         self.proj = nn.Linear(channels, channels, bias=False)
 
     def forward(
         self, x: Tokens, table: Rotary, mask: Tensor | None = None, cache: Cache | None = None
     ) -> Tokens:
-        qkv = self.qkv(x).unflatten(2, (3, self.heads, -1))  # (B, T, 3, h, d)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, h, T, d) each
-        q, k = rotate(q, table), rotate(k, table)
+        q, k, v = self.qkv(x).chunk(3, dim=2)
+        if self.norm_q is not None and self.norm_k is not None:
+            q, k = self.norm_q(q), self.norm_k(k)
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
+        q, k = rotate(q, table), rotate(k, table)  # (B, h, T, d) each
         heads = self.attend(q, k, v, scale=self.scale, mask=mask, cache=cache)
         result: Tensor = self.proj(merge_heads(heads))
         return result
