@@ -15,6 +15,7 @@ from bitscape.formats import parse_scheme
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.passes import Context, run
+from bitscape.recipes import Recipe
 from bitscape.structure import Pipeline
 
 pytestmark = pytest.mark.unchecked
@@ -104,6 +105,25 @@ def test_eight_bits_change_little_and_fewer_change_more(
     ]
     assert errors == sorted(errors)
     assert errors[0] < 1e-3
+
+
+@pytest.mark.parametrize("scheme", ["W3A16,vq2d", "We2m1A16", "WternaryA8", "MXFP4", "W16A8"])
+@pytest.mark.parametrize("method", METHODS)
+def test_recipe_of_what_a_method_cannot_write_names_those_that_can(
+    method: str, scheme: str
+) -> None:
+    able = [name for name, other in METHODS.items() if other().takes(parse_scheme(scheme))]
+    assert able
+    if method in able:
+        Recipe(name="mine", method=method, scheme=scheme)
+        return
+    reason = f"{method} cannot write the weights of {scheme} .*: choose {' or '.join(able)}"
+    with pytest.raises(ValueError, match=reason):
+        Recipe(name="mine", method=method, scheme=scheme)
+
+
+def test_methods_take_every_scheme_that_they_are_tried_at() -> None:
+    assert all(METHODS[method]().takes(parse_scheme(scheme)) for method, scheme in CASES)
 
 
 @pytest.mark.parametrize("scheme", ["W4A16", "W4A16,asym", "W3A16", "W3A16,asym", "W3A16@g8"])

@@ -77,6 +77,15 @@ def test_function_stays_what_it_was(rule: str, pipeline: Pipeline, context: Make
         torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_dilation_widens_no_range_of_a_whole_matrix(pipeline: Pipeline, context: Make) -> None:
+    told = context("FP8")
+    before = [layer.weight.clone() for layer in _inserted(pipeline)]
+    run([first(Dilate(balanced=False), online=True, sequential=False)], pipeline, told)
+    pairs = list(zip([layer.weight for layer in linears(pipeline)], before, strict=True))
+    assert any(not torch.equal(W, was) for W, was in pairs)
+    assert all(W.abs().max() <= was.abs().max() * (1 + 1e-6) for W, was in pairs)
+
+
 def _inserted(pipeline: Pipeline) -> list[QuantLinear]:
     insert(pipeline.network, pipeline.adapter.sites(pipeline.network), pipeline.clocks)
     return linears(pipeline)

@@ -37,6 +37,27 @@ def test_unknown_name_is_answered_with_the_nearest() -> None:
         find_recipe("nowhere.yaml")
 
 
+def test_a_name_may_spell_any_scheme_that_the_method_takes() -> None:
+    assert find_recipe("rtn-w8a8,static") is RECIPES["rtn-w8a8-static"]
+    found = find_recipe("auto-w5a16@g32:toll=0.1")
+    assert (found.method, found.scheme) == ("auto", "W5A16@g32")
+    assert found.options == {"toll": 0.1}
+    for method in ("rtn", "smoothquant", "topkld"):
+        with pytest.raises(ValueError, match=rf"^{method} cannot write .* choose gptvq$") as caught:
+            find_recipe(f"{method}-w2a16,vq3d")
+        assert "W2A16,vq3d (codebook2x3" in str(caught.value)
+    with pytest.raises(ValueError, match="mixed cannot write the weights of W16A8 "):
+        find_recipe("mixed-w16a8")
+    with pytest.raises(ValueError, match="matryoshka cannot write the weights of W8A16"):
+        find_recipe("matryoshka-w8a16")
+
+
+def test_recipes_of_one_method_are_apart_by_name_at_equal_schemes() -> None:
+    names = ("topkld-w4a16", "topkld-w4a16:loss=data,data=shapes", "rtn-w8a8-static")
+    entries = [find_recipe(name).entry for name in names]
+    assert entries == ["topkld", "topkld:loss=data,data=shapes", "rtn"]
+
+
 def test_a_name_may_carry_other_options() -> None:
     found = find_recipe("topkld-w3a16:loss=forward-kl,rate=5e-4,data=shapes")
     assert found.options == {"loss": "forward-kl", "rate": 5e-4}

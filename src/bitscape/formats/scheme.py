@@ -133,6 +133,17 @@ class QuantScheme:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def sites(self) -> tuple[SiteScheme, ...]:
+        """The default, then those of roles and single sites."""
+        return self.default, *(site for _, site in self.roles)
+
+    @property
+    def weights(self) -> tuple[TensorScheme, ...]:
+        """The schemes of weights that occur in it, each once."""
+        found = [site.weight for site in self.sites if site.weight is not None]
+        return tuple(dict.fromkeys(found))
+
     def at(self, role: str, name: str = "") -> SiteScheme:
         """The scheme of the site `name`, or else of sites that play `role`."""
         own = dict(self.roles)

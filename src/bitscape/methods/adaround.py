@@ -31,12 +31,13 @@ steps are level with GPTQ (0.62). Give it thousands of steps before expecting mo
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import COMMON
 from bitscape.passes import Pass, QuantizeActivations, Reconstruct, UpOrDown
 
 
 @dataclass(frozen=True)
-class AdaRound:
+class AdaRound(Method):
     """Learnt rounding of each block, activations as in RTN."""
 
     summary: ClassVar[str] = "Learns to round each weight up or down, block by block: minutes."

@@ -29,6 +29,7 @@ Use. By default, wherever activations are rounded.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import COMMON, INPUTS
 from bitscape.passes import (
     Dilate,
@@ -47,7 +48,7 @@ ALPHAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
-class Auto:
+class Auto(Method):
     """The best change of basis for each fold, then GPTQ."""
 
     summary: ClassVar[str] = (

@@ -22,6 +22,7 @@ Use. For weight-only groups of 4 and 3 bits; GPTQ rounds better and can follow o
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import ASYMMETRIC, COMMON
 from bitscape.passes import (
     GRID,
@@ -36,7 +37,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class AWQ:
+class AWQ(Method):
     """Activation-aware scaling wherever a producer absorbs it, then round to nearest.
 
     `steps` is the number of exponents tried, from 0 up to but not including 1.

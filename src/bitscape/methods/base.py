@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Protocol, runtime_checkable
 
+from bitscape.formats import Codebook, QuantScheme
 from bitscape.passes import Pass
 
 
@@ -10,9 +11,9 @@ class Method(Protocol):
     """A paper as a sentence of passes; its fields are the paper's hyper-parameters.
 
     `summary` says in one line what it does and when to use it. `schemes` are those it makes sense
-    at, of which the bundled recipes are made; it runs at others too. The docstring of its module
-    is its card: source, equations, then paragraphs that begin with "Deviations.", "Cost." and
-    "Use.".
+    at, of which the bundled recipes are made; it runs at all that it `takes`. The docstring of its
+    module is its card: source, equations, then paragraphs that begin with "Deviations.", "Cost."
+    and "Use.".
     """
 
     summary: ClassVar[str]
@@ -21,3 +22,7 @@ class Method(Protocol):
     def passes(self) -> list[Pass]:
         """The passes, in order."""
         ...
+
+    def takes(self, scheme: QuantScheme) -> bool:
+        """Whether it can write the weights of `scheme`: grids of any kind, but no codebooks."""
+        return not any(isinstance(weight.format, Codebook) for weight in scheme.weights)

@@ -43,6 +43,7 @@ is worse than none. docs/diffusion.md has the table.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.passes import (
     Dilate,
     Greedy,
@@ -68,7 +69,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 
 @dataclass(frozen=True)
-class DilateQuant:
+class DilateQuant(Method):
     """Dilation chosen for each input, step tables, and blocks distilled with them."""
 
     summary: ClassVar[str] = (
@@ -102,7 +103,7 @@ class DilateQuant:
 
 
 @dataclass(frozen=True)
-class FaithfulDilateQuant:
+class FaithfulDilateQuant(Method):
     """DilateQuant as the paper has it, less its division by zero."""
 
     summary: ClassVar[str] = (

@@ -27,6 +27,7 @@ Use. As the plain baseline of training-based quantization of diffusion.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.methods.dilatequant import SCHEMES
 from bitscape.passes import (
     Distill,
@@ -40,7 +41,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class EfficientDM:
+class EfficientDM(Method):
     """Fine-tuning of all weights, their scales and the ranges of every step."""
 
     summary: ClassVar[str] = "Trains the whole quantized network on its own samples: diffusion."

@@ -26,12 +26,13 @@ Use. Below 8 bits, always rather than RTN: the same bytes and kernels for a minu
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import EVERY
 from bitscape.passes import Greedy, Pass, QuantizeActivations, QuantizeWeights
 
 
 @dataclass(frozen=True)
-class GPTQ:
+class GPTQ(Method):
     """Weights by greedy rounding on calibration inputs, activations as in RTN."""
 
     summary: ClassVar[str] = (

@@ -32,12 +32,14 @@ Use. At 2 and 3 bits for weights alone, where a grid of 4 or 8 points a row lose
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.formats import QuantScheme
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import CODEBOOKS
 from bitscape.passes import Pass, QuantizeActivations, QuantizeWeights, Vectors
 
 
 @dataclass(frozen=True)
-class GPTVQ:
+class GPTVQ(Method):
     """Weights to codebooks on calibration inputs, activations as in RTN."""
 
     summary: ClassVar[str] = "Codebooks of weight vectors by GPTQ's sweep: for 2 and 3 bits."
@@ -58,6 +60,11 @@ class GPTVQ:
                 "gptvq takes at least 1 iteration, 0 updates and 1 sweep, got "
                 f"{self.iterations}, {self.updates} and {self.sweeps}"
             )
+
+    def takes(self, scheme: QuantScheme) -> bool:
+        """Codebooks, and by GPTQ everything else."""
+        del scheme
+        return True
 
     def passes(self) -> list[Pass]:
         """Weights block by block, then activations."""

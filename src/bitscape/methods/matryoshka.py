@@ -19,6 +19,8 @@ the 4-bit model alone.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.formats import Int, QuantScheme
+from bitscape.methods.starts import STARTS
 from bitscape.methods.taught import Taught
 from bitscape.passes import Pass
 
@@ -33,6 +35,13 @@ class Matryoshka(Taught):
     widths: tuple[int, ...] = (4, 3, 2)
     start: str = "gptq"
     steps: int = 600
+
+    def takes(self, scheme: QuantScheme) -> bool:
+        """Symmetric integers of the greatest width, which hold the others."""
+        widest = Int(max(self.widths))
+        return STARTS[self.start]().takes(scheme) and any(
+            weight.format == widest for weight in scheme.weights
+        )
 
     def passes(self) -> list[Pass]:
         """The passes of the start inside one of distillation at several widths."""

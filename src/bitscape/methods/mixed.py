@@ -29,6 +29,8 @@ site and its error at every step.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.formats import Int, QuantScheme
+from bitscape.methods.base import Method
 from bitscape.passes import (
     Greedy,
     Index,
@@ -41,7 +43,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class Mixed:
+class Mixed(Method):
     """Widths by budget, then GPTQ (or round to nearest) at them."""
 
     summary: ClassVar[str] = "Bits for each layer within a budget, by measured loss; then GPTQ."
@@ -75,6 +77,11 @@ class Mixed:
                 f"mixed takes the base gptq or rtn and widths of 1 to 8 bits, got {self.base!r} "
                 f"and {tuple(self.bits)}"
             )
+
+    def takes(self, scheme: QuantScheme) -> bool:
+        """Integers alone have a width to choose."""
+        weights = scheme.weights
+        return bool(weights) and all(isinstance(weight.format, Int) for weight in weights)
 
     def passes(self) -> list[Pass]:
         """The choice, with what it chooses for."""

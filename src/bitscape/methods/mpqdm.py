@@ -55,6 +55,7 @@ from bitscape.algorithms.row_bits import (
     swap_by_error,
     swap_by_kurtosis,
 )
+from bitscape.methods.base import Method
 from bitscape.passes import (
     AssignBits,
     BalanceInputs,
@@ -77,7 +78,7 @@ SCHEMES = tuple(
 
 
 @dataclass(frozen=True)
-class MPQDM:
+class MPQDM(Method):
     """Bits of rows by error, GPTQ, then training with relations."""
 
     summary: ClassVar[str] = (
@@ -111,7 +112,7 @@ class MPQDM:
 
 
 @dataclass(frozen=True)
-class FaithfulMPQDM:
+class FaithfulMPQDM(Method):
     """MPQ-DM with the paper's choices."""
 
     summary: ClassVar[str] = "MPQ-DM with the paper's choices, to compare with the paper."

@@ -27,12 +27,13 @@ better range search than `mse` (1.97 to 1.91 at W3A16), and GPTQ is better in bo
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import COMMON
 from bitscape.passes import Clip, Pass, QuantizeActivations, Reconstruct
 
 
 @dataclass(frozen=True)
-class OmniQuant:
+class OmniQuant(Method):
     """Learnt clipping and change of basis, activations as in RTN."""
 
     summary: ClassVar[str] = "Learns weight ranges and input scales, block by block: minutes."

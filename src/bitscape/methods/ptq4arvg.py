@@ -38,6 +38,7 @@ faithful form only to compare with the paper.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import STATIC
 from bitscape.passes import (
     BEHIND_NORMS,
@@ -56,7 +57,7 @@ from bitscape.quantizers import Probabilities
 
 
 @dataclass(frozen=True)
-class PTQ4ARVG:
+class PTQ4ARVG(Method):
     """Gain-projected scaling by true output error, token-wise static ranges, herded samples."""
 
     summary: ClassVar[str] = (
@@ -89,7 +90,7 @@ class PTQ4ARVG:
 
 
 @dataclass(frozen=True)
-class FaithfulPTQ4ARVG:
+class FaithfulPTQ4ARVG(Method):
     """PTQ4ARVG as the public code does it, less its mistakes in calibration."""
 
     summary: ClassVar[str] = (

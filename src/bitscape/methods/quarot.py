@@ -22,6 +22,7 @@ Use. At 4-bit activations, where a scale for each channel cannot save a token wi
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import INPUTS
 from bitscape.passes import (
     Greedy,
@@ -36,7 +37,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class QuaRot:
+class QuaRot(Method):
     """A rotation before every linear layer with a fold, then GPTQ or round to nearest."""
 
     summary: ClassVar[str] = (

@@ -26,6 +26,7 @@ DilateQuant without dilation, in two stages.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.methods.dilatequant import SCHEMES
 from bitscape.passes import InSteps, Pass, QuantizeActivations, Reconstruct
 
@@ -34,7 +35,7 @@ STAGES = (("ada",), ("qkv", "proj", "fc1", "fc2"))
 
 
 @dataclass(frozen=True)
-class QuEST:
+class QuEST(Method):
     """Selective training of each block, stage by stage."""
 
     summary: ClassVar[str] = (

@@ -16,12 +16,13 @@ Use. At 8 bits, where nothing else is needed, and as the baseline below.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import EVERY
 from bitscape.passes import Nearest, Pass, QuantizeActivations, QuantizeWeights
 
 
 @dataclass(frozen=True)
-class RTN:
+class RTN(Method):
     """Every weight and activation to the nearest point of its grid.
 
     `range` is the rule for weights; `activation_range` and `activation_index` are those of static

@@ -22,6 +22,7 @@ Use. At 8 bits on models with outlier channels; below, as the start of other met
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import INPUTS
 from bitscape.passes import (
     BEHIND_NORMS,
@@ -37,7 +38,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class SmoothQuant:
+class SmoothQuant(Method):
     """Smoothing behind norms, then round to nearest."""
 
     summary: ClassVar[str] = (

@@ -24,6 +24,7 @@ Use. At 4 bits for both weights and activations of diffusion transformers.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.methods.schemes import COMMON
 from bitscape.passes import (
     BEHIND_NORMS,
@@ -41,7 +42,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class SVDQuant:
+class SVDQuant(Method):
     """Smoothing, a low-rank branch, the residual to nearest or by GPTQ."""
 
     summary: ClassVar[str] = "A 16-bit low-rank branch takes what is hard to round: for W4A4."

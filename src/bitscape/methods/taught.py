@@ -1,16 +1,17 @@
 """What methods have in common that train the rounded network: settings of its loss and loop."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitscape.methods.base import Method
 from bitscape.methods.starts import starting_passes
 from bitscape.passes import Distill, Imitation, Pass, Training, TrainingLoss
 
 
 @dataclass(frozen=True)
-class Taught(ABC):
+class Taught(Method):
     """Training towards full precision, or with `loss` "data" on images alone.
 
     `training` holds further settings of `passes.Training`, such as `average`, `precision` or the

@@ -28,7 +28,9 @@ own loss on images without a teacher, which no claim about distillation should b
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.formats import QuantScheme
 from bitscape.methods.schemes import TRAINED
+from bitscape.methods.starts import STARTS
 from bitscape.methods.taught import Taught
 from bitscape.passes import Pass
 
@@ -41,6 +43,10 @@ class TopKLD(Taught):
     schemes: ClassVar[tuple[str, ...]] = TRAINED
 
     start: str = "gptq"
+
+    def takes(self, scheme: QuantScheme) -> bool:
+        """What its start takes."""
+        return STARTS[self.start]().takes(scheme)
 
     def passes(self) -> list[Pass]:
         """The passes of the start inside one of distillation."""

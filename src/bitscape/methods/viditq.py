@@ -21,6 +21,7 @@ Use. For diffusion transformers whose activations change with the timestep, with
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bitscape.methods.base import Method
 from bitscape.passes import (
     BEHIND_NORMS,
     Nearest,
@@ -33,7 +34,7 @@ from bitscape.passes import (
 
 
 @dataclass(frozen=True)
-class ViDiTQ:
+class ViDiTQ(Method):
     """Balance and rotation behind norms, round to nearest."""
 
     summary: ClassVar[str] = (

@@ -42,7 +42,7 @@ class AssignBits:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether there is a width to vary."""
-        return any(map(_varies, [scheme.default, *(site for _, site in scheme.roles)]))
+        return any(map(_varies, scheme.sites))
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:

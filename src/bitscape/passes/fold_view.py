@@ -83,10 +83,14 @@ class FoldView:
     def dilation(self, *, published: bool) -> Channels:
         """How far each channel's weights can grow, all of its taps and consumers considered."""
         pairs = [(W, s.weight) for W, s in zip(self.weights, self.schemes, strict=True)]
-        grouped = [W if s is None else to_groups(W, s.granularity) for W, s in pairs]
         symmetric = all(s is not None and s.symmetric for _, s in pairs)
-        columns = dilation_scale(grouped, magnitudes=symmetric and not published)
-        return self._by_channel(columns).amin(dim=1)
+        found = []
+        for W, scheme in pairs:
+            grouped = W if scheme is None else to_groups(W, scheme.granularity)
+            entries = dilation_scale([grouped], magnitudes=symmetric and not published)
+            # One range for the whole matrix has an entry for every weight, not for every column.
+            found.append(entries.view(-1, W.shape[1]).amin(dim=0))
+        return self._by_channel(torch.stack(found).amin(dim=0)).amin(dim=1)
 
     @cached_property
     def plain(self) -> float:

@@ -54,8 +54,8 @@ class QuantizeActivations:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether any activation has a static range."""
-        sites = [scheme.default, *(site for _, site in scheme.roles)]
-        return any(site.activation is not None and not site.activation.dynamic for site in sites)
+        inputs = [site.activation for site in scheme.sites]
+        return any(each is not None and not each.dynamic for each in inputs)
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:

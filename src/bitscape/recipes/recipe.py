@@ -13,6 +13,11 @@ from bitscape.passes import Distill
 SAMPLES = "samples"
 
 
+def slug(scheme: str) -> str:
+    """`scheme` in lower case, with dashes for what a file name should not hold."""
+    return scheme.lower().translate(str.maketrans("@,_/=", "-----"))
+
+
 class Calibration(BaseModel):
     """The trajectories to record: `samples` images over balanced classes, or of `prompts` in turn.
 
@@ -56,8 +61,14 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _buildable(self) -> "Recipe":
-        self.quant_scheme()
-        self.build()
+        scheme = self.quant_scheme()
+        if not self.build().takes(scheme):
+            able = [name for name, method in METHODS.items() if method().takes(scheme)]
+            raise ValueError(
+                f"{self.method} cannot write the weights of {scheme.name} "
+                f"({', '.join(map(str, scheme.weights)) or 'none'}): choose "
+                + (" or ".join(able) or "another scheme")
+            )
         return self
 
     def quant_scheme(self) -> QuantScheme:
@@ -70,6 +81,11 @@ class Recipe(BaseModel):
             return METHODS[self.method](**self.options)
         except TypeError as error:
             raise ValueError(f"options of {self.method}: {error}") from error
+
+    @property
+    def entry(self) -> str:
+        """What laws compare at equal schemes: its name less the scheme, "gptq" of "gptq-w4a16"."""
+        return self.name.replace(f"-{slug(self.scheme)}", "", 1)
 
     def trains(self) -> bool:
         """Whether it trains the whole network."""

@@ -3,13 +3,17 @@
 import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from bitscape.formats import parse_scheme
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes.options import with_options
-from bitscape.recipes.recipe import Calibration, Recipe, read_recipe
+from bitscape.recipes.recipe import Calibration, Recipe, read_recipe, slug
 
 # A step of training reads one recorded call: its batch is that of the recording. Distillation reads
 # its calls over and over, so that there have to be more of them.
@@ -24,27 +28,23 @@ CALIBRATION = {
 }
 
 
-def recipe_name(method: str, scheme: str) -> str:
-    """`<method>-<scheme>` in lower case, with dashes for what a file name should not hold."""
-    return f"{method}-{scheme}".lower().translate(str.maketrans("@,_/=", "-----"))
+def plain_recipe(method: str, scheme: str) -> Recipe:
+    """The method at the scheme, with the method's own settings; called `<method>-<scheme>`."""
+    return Recipe(
+        name=f"{method}-{slug(scheme)}",
+        method=method,
+        scheme=scheme,
+        options=_options(method, scheme),
+        calibration=CALIBRATION.get(method, Calibration()),
+        families=tuple(FAMILIES),
+        description=f"{METHODS[method].summary} {scheme} at every linear layer.",
+    )
 
 
 def bundled() -> dict[str, Recipe]:
     """Every bundled recipe by name."""
-    recipes = [
-        Recipe(
-            name=recipe_name(method, scheme),
-            method=method,
-            scheme=scheme,
-            options=_options(method, scheme),
-            calibration=CALIBRATION.get(method, Calibration()),
-            families=tuple(FAMILIES),
-            description=f"{found.summary} {scheme} at every linear layer.",
-        )
-        for method, found in METHODS.items()
-        for scheme in found.schemes
-    ]
-    return {recipe.name: recipe for recipe in recipes}
+    pairs = [(method, scheme) for method, found in METHODS.items() for scheme in found.schemes]
+    return {recipe.name: recipe for recipe in starmap(plain_recipe, pairs)}
 
 
 def _options(method: str, scheme: str) -> dict[str, Any]:
@@ -58,23 +58,43 @@ RECIPES: Mapping[str, Recipe] = bundled()
 
 
 def find_recipe(name: str) -> Recipe:
-    """The bundled recipe `name`, or the one in the YAML file of that path.
+    """The recipe `name`, bundled or `<method>-<any scheme>`, or the one in the YAML file `name`.
 
     "topkld-w3a16:loss=forward-kl,rate=5e-4,data=shapes" is the bundled one with other options.
-    ValueError with the nearest names for an unknown one.
+    ValueError with the nearest names for an unknown one, and for a scheme the method cannot write.
     """
-    if name in RECIPES:
-        return RECIPES[name]
-    base, _, changes = name.partition(":")
-    if changes and base in RECIPES:
-        return _changed(RECIPES[base], name, changes)
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
             raise FileNotFoundError(f"the recipe {path} does not exist")
         return read_recipe(path)
-    near = get_close_matches(name.lower(), RECIPES, n=3, cutoff=0.0)
-    raise ValueError(f"unknown recipe {name!r}: nearest are {', '.join(near)}; or give a YAML file")
+    base, _, changes = name.partition(":")
+    found = RECIPES.get(base) or _spelled(base)
+    if found is None:
+        near = get_close_matches(name.lower(), RECIPES, n=3, cutoff=0.0)
+        raise ValueError(
+            f"unknown recipe {name!r}: nearest are {', '.join(near)}; or give a YAML file"
+        )
+    return _changed(found, name, changes) if changes else found
+
+
+def _spelled(name: str) -> Recipe | None:
+    """The method and scheme that `name` spells, "gptq-w5a16@g32"; None when it spells none."""
+    for method in sorted(METHODS, key=len, reverse=True):
+        if name.startswith(f"{method}-"):
+            try:
+                scheme = parse_scheme(name.removeprefix(f"{method}-"))
+            except ValueError:
+                return None
+            return RECIPES.get(f"{method}-{slug(scheme.name)}") or _made(method, scheme.name)
+    return None
+
+
+def _made(method: str, scheme: str) -> Recipe:
+    try:
+        return plain_recipe(method, scheme)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 def _changed(recipe: Recipe, name: str, changes: str) -> Recipe:

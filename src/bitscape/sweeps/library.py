@@ -65,7 +65,7 @@ class LibraryRunner:
             pipeline, partner = full, None
         else:
             recipe = find_recipe(cell.recipe)
-            method, scheme = recipe.method, recipe.scheme
+            method, scheme = recipe.entry, recipe.scheme
             model, seconds = self.quantized(cell, recipe, report)
             pipeline, partner = _sampled_as(cell, model.pipeline), full
         metrics = self.measured(cell, pipeline, partner, report)
