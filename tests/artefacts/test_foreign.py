@@ -68,10 +68,12 @@ def test_a_diffusers_folder_has_a_part_for_each_of_its_folders(tmp_path: Path) -
     file = open_foreign(tmp_path)
     assert (file.format, list(file.parts), len(file.files)) == (
         "diffusers",
-        ["transformer", "vae"],
+        ["transformer", "vae", "pipeline"],
         2,
     )
     assert_same(read(tmp_path, "vae"))
+    whole = file.parts["pipeline"]
+    assert list(whole) == [f"{p}.{key}" for p in ("transformer", "vae") for key in file.parts[p]]
 
 
 def truncated_safetensors(path: Path) -> None:

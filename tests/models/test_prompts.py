@@ -2,22 +2,27 @@
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
+import bitscape
 from bitscape.api import Model
 from bitscape.calibration import record
-from bitscape.models import FAMILIES
+from bitscape.models import FAMILIES, Family
 from bitscape.models.autoencoder import AutoencoderConfig
+from bitscape.models.checkpoint import Layout
 from bitscape.models.first_stage import FIRST_STAGE_LAYOUTS
 from bitscape.models.kl import KLConfig
 from bitscape.models.prompts import PromptConfig, PromptTokenizer
 from bitscape.models.unet import TINY
+from bitscape.models.unet_keys import UNET_LAYOUTS
 from bitscape.recipes import Calibration, apply, find_recipe
 from bitscape.structure import Pipeline
 
@@ -42,18 +47,29 @@ def config(vocabulary: str) -> PromptConfig:
     )
 
 
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    folder = tmp_path_factory.mktemp("vocabulary")
+def write_vocabulary(folder: Path) -> None:
     numbers = {word: number for number, word in enumerate(WORDS + MARKS)}
     (folder / "vocab.json").write_text(json.dumps(numbers))
     (folder / "merges.txt").write_text("#version: 0.2\na t</w>\nc at</w>\n")
-    family = replace(
+
+
+def family_with(vocabulary: str) -> Family:
+    """U-Nets whose one size draws prompts."""
+    tiny = replace(TINY, condition="prompt", num_classes=0)
+    return replace(
         FAMILIES["unet"],
-        tiny_config=replace(TINY, condition="prompt", num_classes=0),
-        tiny_tokenizer=lambda _: PromptTokenizer(config(str(folder))),
+        sizes={"tiny": tiny},
+        tiny_config=tiny,
+        tiny_tokenizer=lambda _: PromptTokenizer(config(vocabulary)),
+        tokenizer=lambda _: PromptTokenizer(config(vocabulary)),
     )
-    result = family.tiny()
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    write_vocabulary(folder)
+    result = family_with(str(folder)).tiny()
     for parameter in result.tokenizer.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.3)
@@ -109,6 +125,59 @@ def test_a_missing_vocabulary_is_named(tmp_path: Path) -> None:
     tokenizer = PromptTokenizer(config(str(tmp_path / "none")))
     with pytest.raises(ValueError, match="the vocabulary .*none"):
         tokenizer.read(["a"])
+
+
+def released(module: nn.Module, layouts: tuple[Layout, ...], name: str) -> dict[str, Tensor]:
+    """The weights of `module` as the layout called `name` publishes them."""
+    [layout] = [each for each in layouts if each.name == name]
+    state = module.state_dict()
+    return {
+        key: rows.clone()
+        for ours, source in layout.keys(module).items()
+        for key, rows in zip(source.keys, state[ours].chunk(len(source.keys)), strict=True)
+    }
+
+
+def write_folder(pipeline: Pipeline, folder: Path) -> None:
+    """`pipeline` as diffusers' StableDiffusionPipeline is published."""
+    (folder / "model_index.json").write_text("{}")
+    tensors = released(pipeline.tokenizer, FIRST_STAGE_LAYOUTS, "diffusers folder before 0.15")
+    tensors["text_encoder.text_model.embeddings.position_ids"] = torch.arange(6)[None]
+    network = released(pipeline.network, UNET_LAYOUTS, "diffusers")
+    tensors |= {f"unet.{key}": tensor for key, tensor in network.items()}
+    tensors["safety_checker.concept_embeds"] = torch.ones(2)
+    for name in ("unet", "vae", "text_encoder", "safety_checker"):
+        inside = {k.partition(".")[2]: t for k, t in tensors.items() if k.startswith(f"{name}.")}
+        (folder / name).mkdir()
+        save_file(inside, folder / name / "model.safetensors")
+
+
+@torch.no_grad()
+def test_a_diffusers_folder_brings_its_tokenizer_and_words(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, "unet", family_with("nowhere/clip"))  # type: ignore[arg-type]
+    folder, small = tmp_path / "released", tmp_path / "small"
+    folder.mkdir()
+    write_folder(pipeline, folder)
+    wordless = bitscape.load("unet-tiny", checkpoint=folder)
+    with pytest.raises(
+        ValueError, match=r"'nowhere/clip' of 10 words is not here: put its vocab\.json"
+    ):
+        wordless.sample(["a cat"])
+    (folder / "tokenizer").mkdir()
+    write_vocabulary(folder / "tokenizer")
+    model = bitscape.load("unet-tiny", checkpoint=folder)
+    quantized = bitscape.quantize(model, "rtn-w8a16", out=small)
+    images = model.sample(["a cat"], steps=2)
+    assert np.array_equal(images, pipeline.sample(["a cat"], steps=2))
+    # The artefact has the words of its own, whatever becomes of the folder.
+    shutil.rmtree(folder / "tokenizer")
+    assert isinstance(quantized.outline.tokenizer, PromptTokenizer)
+    assert quantized.outline.tokenizer.read(["a cat"]).tolist() == [[8, 0, 1, 9, 9, 9]]
+    (small / "vocabulary" / "merges.txt").write_text("#version: 0.2\n")
+    with pytest.raises(ValueError, match=r"merges\.txt does not match the sha256"):
+        bitscape.load(small)
 
 
 def test_every_weight_has_a_source_in_the_released_file(pipeline: Pipeline) -> None:

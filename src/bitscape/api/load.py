@@ -10,6 +10,7 @@ from bitscape.api.catalogue import ZOO, known_names, unknown
 from bitscape.api.model import Model, checked_device
 from bitscape.api.released import Released, network_weights, tokenizer_weights
 from bitscape.models import FAMILIES
+from bitscape.models.prompts import find_vocabulary
 from bitscape.nn import read_first_bits
 from bitscape.runtime import pack_network
 from bitscape.structure import Pipeline
@@ -31,11 +32,12 @@ def load(
 
     A released size needs the files of its weights, `checkpoint` and `tokenizer`, as they were
     published or under our names; a diffusers folder holds both. What they hold is checked now and
-    read when it is first needed. `dtype` None computes in float32, or as an artefact was saved.
-    `kernel` says how the quantized sites of an artefact run: "auto" the fastest that this machine
-    has for each, "reference" the packed reference, the name of a kernel that one wherever it can,
-    "none" leaves them in the normal form, which can be inspected and saved again. `bits` reads the
-    weights of an artefact with nested codes at that width.
+    read when it is first needed; words are read from a vocabulary beside them, if there is one.
+    `dtype` None computes in float32, or as an artefact was saved. `kernel` says how the quantized
+    sites of an artefact run: "auto" the fastest that this machine has for each,
+    "reference" the packed reference, the name of a kernel that one wherever it can, "none" leaves
+    them in the normal form, which can be inspected and saved again. `bits` reads the weights of an
+    artefact with nested codes at that width.
     """
     place = checked_device(device)
     wanted = artefacts.dtype_called(dtype) if isinstance(dtype, str) else dtype
@@ -114,6 +116,8 @@ def _released(
         outline = FAMILIES[family].build(size)
     file = artefacts.open_foreign(Path(checkpoint))
     network = network_weights(file, outline)
+    given = [Path(path) for path in (tokenizer, checkpoint) if path is not None]
+    find_vocabulary(outline.tokenizer, [p if p.is_dir() else p.parent for p in given])
     if tokenizer is not None:
         file = artefacts.open_foreign(Path(tokenizer))
     try:

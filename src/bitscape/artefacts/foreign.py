@@ -18,6 +18,8 @@ from torch import Tensor
 
 INDEX = ".safetensors.index.json"
 PIPELINE = "model_index.json"
+WHOLE = "pipeline"
+"""The part of a diffusers folder that holds every tensor, under the name of its own part."""
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 _DTYPES = {
@@ -96,6 +98,8 @@ def _folder(path: Path) -> ForeignFile:
         parts = {name: part for name, file in opened.items() for part in file.parts.values()}
         files = tuple(f for file in opened.values() for f in file.files)
         if parts:
+            held = {f"{name}.{key}": t for name, part in parts.items() for key, t in part.items()}
+            parts = {**parts, WHOLE: held}
             return ForeignFile(path, "diffusers", parts, files)
     found = _weights_of(path)
     if found is None:

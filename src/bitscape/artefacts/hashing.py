@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bitscape.artefacts.layout import HASHED
+from bitscape.artefacts.layout import HASHED, VOCABULARY
 
 CHUNK = 1 << 20
 
@@ -26,7 +26,8 @@ def json_sha256(value: Any) -> str:
 
 def folder_sha256(folder: Path) -> dict[str, str]:
     """The sha256 of each file of an artefact that the report vouches for."""
-    return {name: file_sha256(folder / name) for name in HASHED}
+    words = sorted(path.relative_to(folder).as_posix() for path in (folder / VOCABULARY).glob("*"))
+    return {name: file_sha256(folder / name) for name in (*HASHED, *words)}
 
 
 def verify(folder: Path, expected: dict[str, str]) -> None:

@@ -11,11 +11,20 @@ from torch import Tensor
 
 from bitscape.artefacts.config import dtype_called, site_from_config
 from bitscape.artefacts.hashing import json_sha256, verify
-from bitscape.artefacts.layout import CONFIG, FORMAT_VERSION, RECIPE, REPORT, TOKENIZER, WEIGHTS
+from bitscape.artefacts.layout import (
+    CONFIG,
+    FORMAT_VERSION,
+    RECIPE,
+    REPORT,
+    TOKENIZER,
+    VOCABULARY,
+    WEIGHTS,
+)
 from bitscape.artefacts.schemes import site_schemes
 from bitscape.artefacts.sites import restore_site
 from bitscape.artefacts.tensors import fill, read_tensors
 from bitscape.models import assemble
+from bitscape.models.prompts import find_vocabulary
 from bitscape.nn import insert, quantized_sites
 from bitscape.structure import Kind, Pipeline
 
@@ -32,6 +41,7 @@ def load(path: Path) -> tuple[Pipeline, dict[str, Any]]:
         pipeline = assemble(config)
     pipeline.network.to(dtype_called(config["dtype"]))
     pipeline.tokenizer.to(dtype_called(config["tokenizer_dtype"]))
+    find_vocabulary(pipeline.tokenizer, [path / VOCABULARY])
     quantization = config["quantization_config"]
     _restore_network(pipeline, quantization, path / WEIGHTS)
     fill(pipeline.tokenizer, read_tensors(path / TOKENIZER), path / TOKENIZER)

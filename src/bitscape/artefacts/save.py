@@ -1,7 +1,8 @@
 """Writing an artefact: a folder that needs nothing else to be loaded and sampled from."""
 
 import json
-from collections.abc import Collection, Mapping
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,18 @@ from torch import Tensor, nn
 from bitscape.artefacts.config import pipeline_config
 from bitscape.artefacts.folder import whole_folder
 from bitscape.artefacts.hashing import folder_sha256, json_sha256
-from bitscape.artefacts.layout import CONFIG, FORMAT_VERSION, RECIPE, REPORT, TOKENIZER, WEIGHTS
+from bitscape.artefacts.layout import (
+    CONFIG,
+    FORMAT_VERSION,
+    RECIPE,
+    REPORT,
+    TOKENIZER,
+    VOCABULARY,
+    WEIGHTS,
+)
 from bitscape.artefacts.sites import site_to_tensors
 from bitscape.artefacts.tensors import narrow, write_tensors
+from bitscape.models.prompts import vocabulary_files
 from bitscape.nn import quantized_sites
 from bitscape.structure import Pipeline
 
@@ -38,6 +48,7 @@ def save(
         else:
             weights.replace(folder / WEIGHTS)
         write_tensors(plain_tensors(pipeline.tokenizer), folder / TOKENIZER)
+        _copy(vocabulary_files(pipeline.tokenizer), folder / VOCABULARY)
         (folder / RECIPE).write_text(yaml.safe_dump(dict(recipe), sort_keys=False))
         sealed = {
             "format_version": FORMAT_VERSION,
@@ -67,6 +78,14 @@ def network_tensors(network: nn.Module, names: Collection[str] | None = None) ->
 def plain_tensors(network: nn.Module) -> dict[str, Tensor]:
     """The state of a network as it is, floats as narrow as is exact."""
     return {name: narrow(tensor) for name, tensor in network.state_dict().items()}
+
+
+def _copy(files: Sequence[Path], folder: Path) -> None:
+    """Copy `files`, if there are any, into a new `folder`."""
+    if files:
+        folder.mkdir()
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -21,7 +21,7 @@ from bitscape.models.autoencoder_keys import (
 from bitscape.models.checkpoint import KeyMap, Layout, Source
 from bitscape.models.kl import FIRST_STAGE, SD_VAE, KLConfig, KLTokenizer, kl_keys
 from bitscape.models.pixels import PixelTokenizer
-from bitscape.models.prompts import PromptTokenizer, prompt_keys
+from bitscape.models.prompts import PromptTokenizer, not_of_prompts, pipeline_keys, prompt_keys
 from bitscape.models.vq import VQConfig, VQTokenizer
 
 VQ_F4 = VQConfig(
@@ -55,6 +55,16 @@ def first_stage_keys(naming: Naming, module: nn.Module, prefix: str = "") -> Key
     convs = [name for name in module.state_dict() if name.startswith(("quant_", "post_quant_"))]
     rest = {**{name: name for name in convs}, "embedding.weight": "quantize.embedding.weight"}
     return {**named, **{name: Source((prefix + key,)) for name, key in rest.items()}}
+
+
+def folder_keys(naming: Naming, module: nn.Module) -> KeyMap:
+    """The key map of a tokenizer in a whole folder of diffusers.
+
+    One of prompts lies there in two parts; any other is in the part of its own name.
+    """
+    if isinstance(module, PromptTokenizer):
+        return pipeline_keys(naming, module)
+    return first_stage_keys(naming, module)
 
 
 def _standardised(keys: KeyMap) -> KeyMap:
@@ -108,6 +118,15 @@ FIRST_STAGE_LAYOUTS = (
         "diffusers before 0.15",
         partial(first_stage_keys, DIFFUSERS_BEFORE_0_15),
         ("vae", "vqvae"),
+    ),
+    Layout(
+        "diffusers folder", partial(folder_keys, DIFFUSERS), ("pipeline",), ignored=not_of_prompts
+    ),
+    Layout(
+        "diffusers folder before 0.15",
+        partial(folder_keys, DIFFUSERS_BEFORE_0_15),
+        ("pipeline",),
+        ignored=not_of_prompts,
     ),
 )
 """The ways in which the autoencoders of latent diffusion are published."""

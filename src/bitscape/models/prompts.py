@@ -5,9 +5,10 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,13 +22,16 @@ from bitscape.models.kl import SD_VAE, KLConfig, KLTokenizer, kl_keys
 Map = Float[Tensor, "batch _ _ _"]
 
 TEXT_STAGE = "cond_stage_model.transformer."
+_AUTOENCODER, _ENCODER = "vae.", "text_encoder."
+_VOCABULARY = ("vocab.json", "merges.txt")
 
 
 @dataclass(frozen=True)
 class PromptConfig:
     """Sizes under transformers' names; `vocabulary` is a folder or a name in its cache.
 
-    The released file of Stable Diffusion holds the encoder's weights but not its vocabulary.
+    The released file of Stable Diffusion holds the encoder's weights but not its vocabulary, which
+    is looked for in the cache unless `find_vocabulary` finds it elsewhere.
     """
 
     first_stage: KLConfig = SD_VAE
@@ -46,6 +50,7 @@ class PromptTokenizer(nn.Module):
     def __init__(self, config: PromptConfig) -> None:
         super().__init__()
         self.config = config
+        self.vocabulary = config.vocabulary
         self.first_stage = KLTokenizer(config.first_stage)
         self.text = _transformers("CLIPTextModel")(
             _transformers("CLIPTextConfig")(
@@ -88,25 +93,70 @@ class PromptTokenizer(nn.Module):
 
     @cached_property
     def _words(self) -> Any:
-        source = self.config.vocabulary
+        source, cause = self.vocabulary, None
         try:
-            return _transformers("CLIPTokenizer").from_pretrained(source, local_files_only=True)
+            found = _transformers("CLIPTokenizer").from_pretrained(source, local_files_only=True)
+            # transformers 5 makes one of the marks alone where it finds no vocabulary.
+            if len(found) == self.config.vocab_size:
+                return found
         except OSError as error:
-            raise ValueError(
-                f"the vocabulary {source!r} is not here: put its vocab.json and merges.txt into a "
-                "folder and name it in the tokenizer's configuration, or fetch it into the cache"
-            ) from error
+            cause = error
+        raise ValueError(
+            f"the vocabulary {source!r} of {self.config.vocab_size} words is not here: put its "
+            "vocab.json and merges.txt beside the weights, or fetch it into transformers' cache"
+        ) from cause
+
+
+def find_vocabulary(tokenizer: nn.Module, places: Iterable[Path]) -> None:
+    """Let a tokenizer of prompts read its words from the first of `places` that holds them, if any.
+
+    A place holds them itself or, as diffusers' folders do, in `tokenizer`.
+    """
+    if not isinstance(tokenizer, PromptTokenizer):
+        return
+    folders = [folder for place in places for folder in (place, place / "tokenizer")]
+    found = next((folder for folder in folders if _holds_vocabulary(folder)), None)
+    if found is not None:
+        tokenizer.vocabulary = str(found)
+
+
+def vocabulary_files(tokenizer: nn.Module) -> list[Path]:
+    """The files of the words of `tokenizer`, where it reads them from a folder."""
+    if not isinstance(tokenizer, PromptTokenizer):
+        return []
+    folder = Path(tokenizer.vocabulary)
+    return [folder / name for name in _VOCABULARY] if _holds_vocabulary(folder) else []
+
+
+def _holds_vocabulary(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _VOCABULARY)
 
 
 def prompt_keys(naming: Naming, module: PromptTokenizer, prefix: str) -> KeyMap:
     """The key map of a `PromptTokenizer` whose autoencoder is named by `naming` under `prefix`."""
-    stage = kl_keys(naming, module.first_stage, prefix)
+    return _keys(naming, module, prefix, TEXT_STAGE)
+
+
+def pipeline_keys(naming: Naming, module: PromptTokenizer) -> KeyMap:
+    """The key map of a `PromptTokenizer` in a folder of diffusers, part by part."""
+    return _keys(naming, module, _AUTOENCODER, _ENCODER)
+
+
+def not_of_prompts(key: str) -> bool:
+    """Whether `key` of a folder of diffusers holds nothing of a `PromptTokenizer`."""
+    theirs = key.startswith((_AUTOENCODER, _ENCODER))
+    # Older releases of transformers stored the numbers of the positions.
+    return not theirs or key.endswith(".position_ids")
+
+
+def _keys(naming: Naming, module: PromptTokenizer, stage: str, encoder: str) -> KeyMap:
+    first = kl_keys(naming, module.first_stage, stage)
     # transformers dropped the prefix `text_model.` in version 5; the released files have it.
     text = {
-        f"text.{name}": Source((f"{TEXT_STAGE}text_model.{name.removeprefix('text_model.')}",))
+        f"text.{name}": Source((f"{encoder}text_model.{name.removeprefix('text_model.')}",))
         for name in module.text.state_dict()
     }
-    return {**{f"first_stage.{name}": source for name, source in stage.items()}, **text}
+    return {**{f"first_stage.{name}": source for name, source in first.items()}, **text}
 
 
 def _transformers(name: str) -> Any:
