@@ -48,3 +48,22 @@ def test_a_whole_generation_is_timed_for_every_candidate(
     for row in rows.values():
         assert row["seconds"] == sum(row["by_scale"]) > 0
         assert row["resident_bytes"] > 0
+
+
+def test_one_image_of_each_family_is_timed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = "families --models var-tiny dit-tiny mar-tiny --threads 1 --repeat 2 --out"
+    monkeypatch.setattr("sys.argv", [*words.split(), str(tmp_path / "s.json")])
+    runpy.run_path(str(SCRIPTS / "families.py"), run_name="__main__")
+    rows = json.loads((tmp_path / "s.json").read_text())["rows"]
+    assert list(rows) == ["var-tiny", "dit-tiny", "mar-tiny"]
+    for row in (each for dtypes in rows.values() for each in dtypes.values()):
+        parts = [row[part] for part in ("network", "sampler", "decoder")]
+        assert row["seconds"] == sum(parts) and min(parts) > 0
+    # Scales differ in shape; steps of diffusion do not.
+    counts = {name: (row["fp32"]["run"], row["fp32"]["calls"]) for name, row in rows.items()}
+    assert counts["var-tiny"][0] == counts["var-tiny"][1]
+    assert counts["dit-tiny"] == (2, 20)
+    assert counts["mar-tiny"][0] < counts["mar-tiny"][1]
+    assert "2 of 20 calls run" in capsys.readouterr().out
