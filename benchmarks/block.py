@@ -10,7 +10,7 @@ import json
 import torch
 from linear import as_json, show
 
-from bitscape.models.var import VARBlock, VARConfig
+from bitscape.models.var_network import VARBlock, VARConfig
 from bitscape.runtime import describe_machine, time_block
 from bitscape.structure import Role
 

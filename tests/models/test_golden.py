@@ -26,7 +26,8 @@ from bitscape.models.checkpoint import Layout, gather
 from bitscape.models.dit import DIT_LAYOUTS, DiTConfig
 from bitscape.models.multiscale import VAR_TOKENIZER_LAYOUTS
 from bitscape.models.sampling import guide
-from bitscape.models.var import VAR_LAYOUTS, VARConfig
+from bitscape.models.var import VAR_LAYOUTS
+from bitscape.models.var_network import VARConfig
 from bitscape.structure import Pipeline, Randomness, drive
 
 GOLDEN = Path(__file__).parents[1] / "golden"

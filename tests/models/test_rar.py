@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from bitscape.models import FAMILIES
 from bitscape.models.checkpoint import Layout
 from bitscape.models.maskgit import MaskGITConfig, MaskGITTokenizer
-from bitscape.models.rar import PREFIX, RAR_FAMILY, RARConfig
+from bitscape.models.rar import RAR_FAMILY
+from bitscape.models.rar_network import PREFIX, RARConfig
 from bitscape.structure import Pipeline, invoke
 
 Golden = tuple[dict[str, Tensor], dict[str, Tensor]]

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from bitscape.models import FAMILIES
 from bitscape.models.checkpoint import Layout, gather
-from bitscape.models.var import VAR, VARConfig, released_keys
+from bitscape.models.var import released_keys
+from bitscape.models.var_network import VAR, VARConfig
 
 with torch.device("meta"):
     LAYOUTS = [

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bitscape.models.var import VAR_FAMILY, VARConfig
+from bitscape.models.var import VAR_FAMILY
+from bitscape.models.var_network import VARConfig
 from bitscape.structure import Absorb, Pipeline, invoke
 
 CONFIG = VARConfig(

@@ -11,7 +11,8 @@ from bitscape.models.maskgit import MaskGITTokenizer
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
 from bitscape.models.unet import UNetAdapter
 from bitscape.models.unet_network import UNetConfig
-from bitscape.models.var import VAR, VARAdapter, VARConfig
+from bitscape.models.var import VARAdapter
+from bitscape.models.var_network import VAR, VARConfig
 from bitscape.models.vq import VQConfig, VQTokenizer
 
 __all__ = [

@@ -27,8 +27,8 @@ from bitscape.models.layers import (
     FeedForward,
     Modulate,
     SelfAttention,
-    block_folds,
     block_sites,
+    dit_folds,
     initialise_linears,
     sine_frequencies,
 )
@@ -199,10 +199,7 @@ class DiTAdapter(Denoising):
 
     def folds(self, network: nn.Module) -> list[Fold]:
         """AdaLN into qkv and fc1; values into proj; GELU into fc2 takes nothing."""
-        folds, head = [], self.config.embed_dim // self.config.num_heads
-        for i in range(self.config.depth):
-            folds += block_folds(f"blocks.{i}", head=head, scale_parts=(1, 4), shift_parts=(0, 3))
-        return folds
+        return dit_folds(self.config.depth, self.config.embed_dim // self.config.num_heads)
 
     def blocks(self, network: nn.Module) -> list[Block]:
         """The transformer blocks, a chain."""

@@ -240,6 +240,18 @@ def block_folds(
     ]
 
 
+def dit_folds(depth: int, head: int) -> list[Fold]:
+    """The folds of all blocks whose modulation is in DiT's order: h1, a1, g1, h2, a2, g2."""
+    parts = {"scale_parts": (1, 4), "shift_parts": (0, 3)}
+    return [f for i in range(depth) for f in block_folds(f"blocks.{i}", head=head, **parts)]
+
+
+def head_fold() -> Fold:
+    """The fold of the last modulation, its scale before its shift, into the head."""
+    push = modulation_push("head_ada", "head_norm", 0, 1)
+    return Fold("head_norm", ("head",), AFFINE, push)
+
+
 def block_sites(block: str, *, runs: tuple[int, ...] = ()) -> list[Site]:
     """The five linears of a transformer block with AdaLN, in execution order.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bitscape.models import VARConfig
 from bitscape.models.layers import block_sites
-from bitscape.models.var import VARBlock
+from bitscape.models.var_network import VARBlock
 from bitscape.reports.results import Speed, Timing
 from bitscape.runtime import VARIANTS, BlockLatency, Choice, describe_machine, time_block
 
