@@ -10,6 +10,7 @@ from bitscape.algorithms.gps import (
 )
 from bitscape.algorithms.gptq import ColumnQuantizer, GPTQReport, gptq, relative_error
 from bitscape.algorithms.gptvq import VectorTiles, gptvq, update_centroids
+from bitscape.algorithms.matching import Drift, matched_bias, matched_weight
 from bitscape.algorithms.output_error import output_error
 from bitscape.algorithms.selection import farthest, herded, mahalanobis, shrunk_covariance
 from bitscape.algorithms.smoothing import (
@@ -21,6 +22,7 @@ from bitscape.algorithms.smoothing import (
 
 __all__ = [
     "ColumnQuantizer",
+    "Drift",
     "FittedGroups",
     "FixedGrids",
     "GPTQReport",
@@ -36,6 +38,8 @@ __all__ = [
     "gptvq",
     "herded",
     "mahalanobis",
+    "matched_bias",
+    "matched_weight",
     "output_error",
     "predicted_error",
     "relative_error",

@@ -4,7 +4,8 @@ from bitscape.calibration.extremes import Extremes
 from bitscape.calibration.hessian import Hessian
 from bitscape.calibration.inputs import Statistic, site_input, watching
 from bitscape.calibration.mixing import mixed
-from bitscape.calibration.observe import hessian_of, hessians, observe, replay
+from bitscape.calibration.observe import Whole, hessian_of, hessians, observe, replay
+from bitscape.calibration.paired import PairedInputs
 from bitscape.calibration.ranges import StepSamples
 from bitscape.calibration.record import CalibrationSet, record
 from bitscape.calibration.rows import Rows, RowSamples
@@ -15,11 +16,13 @@ __all__ = [
     "Extremes",
     "Hessian",
     "Outputs",
+    "PairedInputs",
     "RowSamples",
     "Rows",
     "Statistic",
     "StepSamples",
     "Unit",
+    "Whole",
     "hessian_of",
     "hessians",
     "mixed",

@@ -1,6 +1,8 @@
 """Observing: one sweep over the calibration calls fills the statistics of any number of sites."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 
 from bitscape.calibration.hessian import Hessian
 from bitscape.calibration.inputs import Statistic, watching
+from bitscape.calibration.paired import PairedInputs
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.structure import Call, Pipeline, Site, StepClock, invoke
 
@@ -22,9 +25,41 @@ def observe(
 ) -> dict[str, Kept]:
     """The statistic of each site's prologued inputs over all `calls`, in one sweep."""
     statistics = {site.name: statistic(site) for site in sites}
-    with watching(pipeline.network, statistics):
-        replay(pipeline.network, pipeline.clocks, calls)
+    Whole(pipeline.network, pipeline.clocks, calls).observe(statistics)
     return statistics
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The whole network as a place to watch sites in, beside a `teacher` that shares its clocks."""
+
+    network: nn.Module
+    clocks: Mapping[str, StepClock]
+    calls: Iterable[Call]
+    teacher: nn.Module | None = None
+
+    def observe(self, statistics: Mapping[str, Statistic]) -> None:
+        """Fill the statistics of the named sites."""
+        with watching(self.network, statistics):
+            replay(self.network, self.clocks, self.calls)
+
+    def observe_both(self, statistics: Mapping[str, PairedInputs]) -> None:
+        """Fill the statistics of the named sites, each call through the teacher first."""
+        assert self.teacher is not None
+        with beside(self.network, self.teacher, statistics):
+            for call in self.calls:
+                for network in (self.teacher, self.network):
+                    replay(network, self.clocks, [call])
+
+
+@contextmanager
+def beside(
+    network: nn.Module, teacher: nn.Module, statistics: Mapping[str, PairedInputs]
+) -> Iterator[None]:
+    """Feed the inputs of the named sites of both networks to their statistics."""
+    full = {name: statistic.full for name, statistic in statistics.items()}
+    with watching(teacher, full), watching(network, statistics):
+        yield
 
 
 @torch.no_grad()

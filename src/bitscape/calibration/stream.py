@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.calibration.inputs import Statistic, watching
-from bitscape.calibration.observe import placed
+from bitscape.calibration.observe import beside, placed
+from bitscape.calibration.paired import PairedInputs
 from bitscape.structure import Block, Call, StepClock, invoke, net_of
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -55,6 +56,7 @@ class Unit:
     inputs: Streamed
     full: Streamed | None
     network: nn.Module
+    teacher: nn.Module | None
     feed: Feed
 
     def run(self, inputs: Streamed | None = None) -> Streamed:
@@ -70,6 +72,15 @@ class Unit:
         """Fill the statistics of the named sites of this block."""
         with watching(self.network, statistics):
             self.run()
+
+    @torch.no_grad()
+    def observe_both(self, statistics: Mapping[str, PairedInputs]) -> None:
+        """Fill the statistics of the named sites, each call through the teacher's block first."""
+        assert self.teacher is not None and self.full is not None
+        with beside(self.network, self.teacher, statistics):
+            for index, (full, own) in enumerate(zip(self.full, self.inputs, strict=True)):
+                self.feed.output(self.teacher, self.block, index, full)
+                self.feed.output(self.network, self.block, index, own)
 
 
 def stream(
@@ -105,7 +116,8 @@ def _walk(
         feed = feeds.pop(block.name)
         entering = tuple(feed.entering)
         inputs = [held.read(block) if block.inputs else entering for held in kept]
-        yield Unit(block, inputs[0], None if teacher is None else inputs[1], network, feed)
+        full = None if teacher is None else inputs[1]
+        yield Unit(block, inputs[0], full, network, teacher, feed)
         for source, x, held in zip(networks, inputs, kept, strict=True):
             if held.wants(block):
                 held.keep(block, feed.outputs(source, block, x))

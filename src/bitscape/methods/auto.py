@@ -8,11 +8,14 @@ No paper of its own. It chooses, fold by fold, among what these propose:
     weight dilation, full and balanced, arXiv:2409.14307                passes.Dilate
     a Hadamard rotation, plain or behind a scale, arXiv:2404.00456      passes.Rotate
     the choice: least |X^ W^^T - X W^T|^2 over all consumers            algorithms.output_error
+    the weight whose outputs match full precision's, arXiv:2504.02692   algorithms.matching
     rounding by GPTQ, arXiv:2210.17323                                  algorithms.gptq
 
 The error is that of the outputs at the scheme's own bits, with the static ranges that each token
 group will have, on calibration inputs behind blocks that are already rounded. The report holds, for
-each site, the choice, its error and that of doing nothing.
+each site, the choice, its error and that of doing nothing. Before a weight is rounded it moves to
+where it makes up for what the rounding of earlier layers, and of their inputs, did to its own; so
+does its bias. `matched` False leaves that out.
 
 Deviations. Each proposal is the library's own form of its paper's idea, as its card says. A choice
 that costs work at run time has to save `toll` of the error beyond the best that costs none;
@@ -20,13 +23,14 @@ that costs work at run time has to save `toll` of the error beyond the best that
 `seconds` counts operations at a nominal speed, not the clock, so that the result does not depend on
 the load of the machine; the proposals that come later are then left out.
 
-Cost. Some fifty roundings of each layer on a sample of its inputs, and GPTQ. At run time what the
-report says: nothing for folded scales, a multiplication or a transform for the others.
+Cost. Some fifty roundings of each layer on a sample of its inputs, and GPTQ site by site, with a
+copy of the network in full precision beside it. At run time what the report says: nothing for
+folded scales, a multiplication or a transform for the others.
 
 Use. By default, wherever activations are rounded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from bitscape.methods.base import Method
@@ -59,6 +63,7 @@ class Auto(Method):
     online: bool = True
     toll: float = 0.05
     seconds: float | None = None
+    matched: bool = True
     range: str = "mse"
     activation_range: str = "search"
     activation_index: Index = "run"
@@ -79,4 +84,7 @@ class Auto(Method):
             toll=self.toll,
             seconds=self.seconds,
         )
-        return [choice, QuantizeWeights(Greedy(range=self.range)), activations]
+        weights = QuantizeWeights(Greedy(range=self.range))
+        if self.matched:
+            weights = replace(weights, sequential="site", matched=activations)
+        return [choice, weights, activations]

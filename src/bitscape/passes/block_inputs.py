@@ -6,13 +6,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from bitscape.calibration import StepSamples, Unit
+from bitscape.calibration import StepSamples, Unit, Whole
 from bitscape.formats import TensorScheme
 from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, chosen
 from bitscape.passes.finished import read_groups, write_groups
 from bitscape.passes.learned_table import LearnedTable
-from bitscape.passes.quantize_activations import QuantizeActivations
+from bitscape.passes.quantize_activations import QuantizeActivations, group_ranges
 from bitscape.structure import Pipeline
 
 Tables = dict[str, LearnedTable]
@@ -27,16 +27,17 @@ class BlockInputs:
     def __init__(
         self, pipeline: Pipeline, context: Context, ranges: QuantizeActivations | None
     ) -> None:
-        self.pipeline, self.ranges = pipeline, ranges
+        self.pipeline, self.context, self.ranges = pipeline, context, ranges
         pairs = chosen(pipeline, context)
         self.sites = {site.name: site for site, _ in pairs}
         self.schemes = {site.name: scheme.activation for site, scheme in pairs}
 
-    def quantize(self, unit: Unit, names: Sequence[str]) -> None:
-        """Round the inputs of the sites `names` of a block; static ranges are those it now sees."""
+    def quantize(self, place: Unit | Whole, names: Sequence[str]) -> None:
+        """Round the inputs of the sites `names`; static ranges are those of what they now see."""
         wanted = {name: scheme for name in names if (scheme := self.schemes[name]) is not None}
         seen = {n: StepSamples(self.sites[n]) for n in wanted if self._static(n)}
-        unit.observe(seen)
+        if seen:
+            place.observe(seen)
         for name, scheme in wanted.items():
             layer = self.pipeline.network.get_submodule(name)
             if isinstance(layer, QuantAttend):
@@ -45,9 +46,10 @@ class BlockInputs:
             elif scheme.dynamic:
                 self._put(name, scheme)
             elif name in seen and self.ranges is not None:
-                self.ranges.fill(
-                    self._put(name, scheme), seen[name], self.pipeline, self.sites[name]
-                )
+                site, found = self.sites[name], seen[name]
+                self.ranges.fill(self._put(name, scheme), found, self.pipeline, site)
+                groups = group_ranges(found, self.pipeline, site)
+                self.context.site_report(name)["input_ranges"] = groups
 
     def tables(self, names: Sequence[str]) -> Tables:
         """The static ranges among the sites `names`, ready to be learnt."""

@@ -24,6 +24,8 @@ def write_finished(path: Path, rounded: Mapping[str, Rounded]) -> None:
             tensors[f"{name}.centroids"] = site.grid.values.contiguous()
         elif site.grid.zero is not None:
             tensors[f"{name}.zero"] = site.grid.zero.contiguous()
+        if site.bias is not None:
+            tensors[f"{name}.bias"] = site.bias.contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     reports = {name: json.dumps(site.report) for name, site in rounded.items()}
@@ -56,7 +58,7 @@ def read_groups(path: Path) -> dict[str, dict[str, Tensor]]:
 
 
 def _site(file: Any, name: str, names: set[str], report: str) -> Rounded:
-    kinds = ("codes", "scale", "zero", "centroids")
+    kinds = ("codes", "scale", "zero", "centroids", "bias")
     kept = {k: file.get_tensor(f"{name}.{k}") for k in kinds if f"{name}.{k}" in names}
     grid = grid_of(kept["scale"], kept.get("zero"), kept.get("centroids"))
-    return Rounded(kept["codes"], grid, json.loads(report))
+    return Rounded(kept["codes"], grid, json.loads(report), kept.get("bias"))

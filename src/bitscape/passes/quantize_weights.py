@@ -1,22 +1,22 @@
 """Weights to codes: each on its own, or block by block behind the quantized blocks before."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from bitscape.calibration import Hessian, Unit, hessian_of, hessians, stream
+from bitscape.calibration import Hessian, PairedInputs, Unit, Whole, hessian_of, stream
 from bitscape.formats import Granularity, MixedInt, QuantScheme, TensorScheme, tensor_cost
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.finished import read_finished, write_finished
+from bitscape.passes.match_outputs import Matching
+from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.rounders import Rounded, Rounder
-from bitscape.structure import Block, Kind, Pipeline, Site
-
-Observe = Callable[[Sequence[str]], dict[str, Hessian]]
+from bitscape.structure import Block, Call, Kind, Pipeline, Site
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class QuantizeWeights:
     A rounder that reads inputs gets the Hessian of each site's prologued input, with every block
     before already quantized. Inside a block, "block" takes all Hessians from the float block and
     "site" renews them after each site.
+
+    With `matched`, which says how static ranges are found, a weight is first moved to where its
+    outputs, on inputs that come out of rounded layers, are nearest to those of full precision, and
+    so is its bias: `algorithms.matching`. Activation quantizers are then put in on the way.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
@@ -33,6 +37,11 @@ class QuantizeWeights:
 
     rounder: Rounder
     sequential: Literal["block", "site"] = "block"
+    matched: QuantizeActivations | None = None
+
+    def __post_init__(self) -> None:
+        if self.matched is not None and not self.rounder.reads_inputs:
+            raise ValueError("only a rounder that reads inputs can match outputs: choose another")
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether the rounder reads inputs and there is something to round."""
@@ -54,19 +63,35 @@ class QuantizeWeights:
                 work.set(name, work.round(name, None))
             return
         calls = context.calibrated(type(self.rounder).__name__).calls
-        blocks = pipeline.adapter.blocks(pipeline.network)
-        inside = {block.name: sites_inside(block, work.schemes) for block in blocks}
-        before, after = _outside([site for site, _ in sites], inside)
-        declared = {site.name: site for site, _ in sites}
+        if self.matched is not None:
+            work = replace(work, matching=Matching.of(pipeline, context, self.matched))
+        for stretch in stretches(pipeline, list(work.schemes), calls, work.teacher):
+            work.finish(stretch)
 
-        def sweep(names: Sequence[str]) -> dict[str, Hessian]:
-            return hessians(pipeline, calls, [declared[name] for name in names])
 
-        work.finish("before", before, sweep)
-        within = blocks if any(inside.values()) else []
-        for unit in stream(pipeline.network, pipeline.clocks, within, calls):
-            work.finish(unit.block.name, inside[unit.block.name], work.observing(unit))
-        work.finish("after", after, sweep)
+@dataclass(frozen=True)
+class Stretch:
+    """Sites that are rounded together, in execution order, and where their inputs are seen."""
+
+    name: str
+    sites: list[str]
+    place: Unit | Whole
+
+
+def stretches(
+    pipeline: Pipeline, names: Sequence[str], calls: Sequence[Call], teacher: nn.Module | None
+) -> Iterator[Stretch]:
+    """The sites `names` before the blocks, those of each block in turn, and those after."""
+    network, clocks = pipeline.network, pipeline.clocks
+    blocks = pipeline.adapter.blocks(network)
+    inside = {block.name: sites_inside(block, names) for block in blocks}
+    before, after = _outside(names, inside)
+    whole = Whole(network, clocks, calls, teacher)
+    yield Stretch("before", before, whole)
+    within = blocks if any(inside.values()) else []
+    for unit in stream(network, clocks, within, calls, teacher):
+        yield Stretch(unit.block.name, inside[unit.block.name], unit)
+    yield Stretch("after", after, whole)
 
 
 def weight_sites(pipeline: Pipeline, scheme: QuantScheme) -> list[tuple[Site, TensorScheme]]:
@@ -126,43 +151,51 @@ class _Work:
     network: nn.Module
     context: Context
     schemes: dict[str, TensorScheme]
+    matching: Matching | None = None
 
-    def observing(self, unit: Unit) -> Observe:
-        """The Hessians of sites of a block, from the block's inputs."""
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The network in full precision, where outputs are matched to it."""
+        return None if self.matching is None else self.matching.teacher
 
-        def observe(names: Sequence[str]) -> dict[str, Hessian]:
-            kept = {name: hessian_of(self.network, name) for name in names}
-            unit.observe(kept)
-            return kept
-
-        return observe
-
-    def finish(self, unit: str, names: Sequence[str], observe: Observe) -> None:
-        """Round the sites `names`, or take them from the workspace if that was done before."""
-        folder = self.context.workspace
-        path = None if folder is None else folder / "weights" / f"{unit}.safetensors"
+    def finish(self, stretch: Stretch) -> None:
+        """Round the sites of `stretch`, or take from the workspace what was done before."""
+        names, folder = stretch.sites, self.context.workspace
+        path = None if folder is None else folder / "weights" / f"{stretch.name}.safetensors"
         done = {} if path is None else read_finished(path)
-        if done.keys() == set(names):
-            for name in names:
-                self.set(name, done[name])
-            return
-        done = {}
+        finished = done.keys() == set(names)
         for group in [names] if self.step.sequential == "block" else [[name] for name in names]:
-            kept = observe(group)
+            if self.matching is not None:
+                self.matching.inputs.quantize(stretch.place, group)
+            kept = {} if finished else self.observe(stretch.place, group)
             for name in group:
-                done[name] = self.round(name, kept.pop(name))
+                if not finished:
+                    done[name] = self.round(name, kept.pop(name))
                 self.set(name, done[name])
-        if path is not None:
+        if path is not None and not finished:
             write_finished(path, done)
 
-    def round(self, name: str, hessian: Hessian | None) -> Rounded:
+    def observe(
+        self, place: Unit | Whole, names: Sequence[str]
+    ) -> dict[str, Hessian] | dict[str, PairedInputs]:
+        """What is seen of the inputs of the sites `names`."""
+        if self.matching is not None:
+            return self.matching.observe(place, names)
+        kept = {name: hessian_of(self.network, name) for name in names}
+        place.observe(kept)
+        return kept
+
+    def round(self, name: str, seen: Hessian | PairedInputs | None) -> Rounded:
         """The codes of one site; ValueErrors name it."""
         W = self.layer(name).effective_weight().detach().flatten(1).float()
-        if hessian is not None and not hessian.rows:
+        if seen is not None and not seen.rows:
             # A Hessian of nothing would make every column dead, and the weights zero.
             raise ValueError(f"{name} is never reached by the calibration calls: record others")
-        H = None if hessian is None else hessian.matrix()
         try:
+            if isinstance(seen, PairedInputs):
+                assert self.matching is not None
+                return self.matching.round(name, self.step.rounder, self.schemes[name], seen)
+            H = None if seen is None else seen.matrix()
             return self.step.rounder(W, self.schemes[name], H)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
@@ -173,6 +206,8 @@ class _Work:
         W = layer.effective_weight().detach().flatten(1).float()
         self.context.keep(name, W)
         layer.set_codes(rounded.codes, rounded.grid, self.schemes[name])
+        if rounded.bias is not None:
+            layer.bias = nn.Parameter(rounded.bias, requires_grad=False)
         W_hat = layer.effective_weight().flatten(1)
         error = float((W - W_hat).square().sum() / W.square().sum().clamp(min=1e-38))
         entry = {"scheme": str(self.schemes[name]), "weight_error": error, **rounded.report}
@@ -205,9 +240,8 @@ def sites_inside(block: Block, names: Iterable[str]) -> list[str]:
     return [name for name in names if name == block.name or name.startswith(f"{block.name}.")]
 
 
-def _outside(sites: Sequence[Site], inside: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+def _outside(names: Sequence[str], inside: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """The sites of no block that run before the first block, and the others."""
     within = {name for names in inside.values() for name in names}
-    names = [site.name for site in sites]
     first = next((i for i, name in enumerate(names) if name in within), 0)
     return names[:first], [name for name in names[first:] if name not in within]

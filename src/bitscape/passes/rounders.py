@@ -21,11 +21,15 @@ from bitscape.quantizers import (
 
 @dataclass(frozen=True)
 class Rounded:
-    """The codes of a weight matrix, the grid that gives them meaning, and what to report."""
+    """The codes of a weight matrix, the grid that gives them meaning, and what to report.
+
+    `bias` takes the place of the layer's own where there is one.
+    """
 
     codes: UInt8[Tensor, "out codes"]
     grid: Grid | Centroids
     report: dict[str, Any]
+    bias: Float[Tensor, " out"] | None = None
 
 
 @runtime_checkable
