@@ -10,7 +10,7 @@ from bitscape.algorithms.gps import (
 )
 from bitscape.algorithms.gptq import ColumnQuantizer, GPTQReport, gptq, relative_error
 from bitscape.algorithms.gptvq import VectorTiles, gptvq, update_centroids
-from bitscape.algorithms.matching import Drift, matched_bias, matched_weight
+from bitscape.algorithms.matching import matched_bias, matched_weight
 from bitscape.algorithms.output_error import output_error
 from bitscape.algorithms.selection import farthest, herded, mahalanobis, shrunk_covariance
 from bitscape.algorithms.smoothing import (
@@ -22,7 +22,6 @@ from bitscape.algorithms.smoothing import (
 
 __all__ = [
     "ColumnQuantizer",
-    "Drift",
     "FittedGroups",
     "FixedGrids",
     "GPTQReport",

@@ -16,45 +16,34 @@ squares are solved first here, so that any rounder can follow. The bias is corre
 al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv:1906.04721.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Drift:
-    """Moments of the drifted inputs u^ and of what they lost, u - u^; `centred` covariances or not.
-
-    `own` is E[u^] and `full` is E[u].
-    """
-
-    H: Float[Tensor, "in in"]
-    D: Float[Tensor, "in in"]
-    own: Float[Tensor, " in"]
-    full: Float[Tensor, " in"]
-
-
 def matched_weight(
-    W: Float[Tensor, "out in"], drift: Drift, damping: float
+    W: Float[Tensor, "out in"],
+    H: Float[Tensor, "in in"],
+    D: Float[Tensor, "in in"],
+    damping: float,
 ) -> Float[Tensor, "out in"]:
     """V with lambda = `damping` times the mean of H's diagonal; W itself where nothing drifted."""
-    H = drift.H.clone()
+    H = H.clone()
     diagonal = H.diagonal()
     diagonal += damping * diagonal.mean()
     # Inputs that are always zero drift nowhere.
     diagonal[diagonal == 0] = 1
-    moved = torch.linalg.solve(H, (W.to(H) @ drift.D).T).T
+    moved: Tensor = torch.linalg.solve(H, (W.to(H) @ D).T).T
     return W + moved.to(W)
 
 
 def matched_bias(
     bias: Float[Tensor, " out"],
     W: Float[Tensor, "out in"],
+    full: Float[Tensor, " in"],
     W_hat: Float[Tensor, "out in"],
-    drift: Drift,
+    own: Float[Tensor, " in"],
 ) -> Float[Tensor, " out"]:
     """b + W E[u] - W^ E[u^]: the mean output of full precision is kept exactly."""
-    wanted, found = W.to(drift.full) @ drift.full, W_hat.to(drift.own) @ drift.own
-    return (bias.to(wanted) + wanted - found).to(bias)
+    moved = bias.to(full) + W.to(full) @ full - W_hat.to(own) @ own
+    return moved.to(bias)

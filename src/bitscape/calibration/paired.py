@@ -1,15 +1,24 @@
 """What a site multiplies in two networks at once, behind rounded layers and behind float ones."""
 
 from collections import deque
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bitscape.algorithms import Drift
-
 Inputs = Float[Tensor, "batch *token channel"]
 Steps = Int[Tensor, "batch1 token1"]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """H = E[u^ u^^T] and D = E[(u - u^) u^^T], or the covariances; `own` is E[u^], `full` E[u]."""
+
+    H: Float[Tensor, "channel channel"]
+    D: Float[Tensor, "channel channel"]
+    own: Float[Tensor, " channel"]
+    full: Float[Tensor, " channel"]
 
 
 class FullInputs:

@@ -51,11 +51,12 @@ class Matching:
         layer = self._layer(name)
         W = layer.effective_weight().detach().flatten(1).float()
         drift = seen.drift(centred=layer.bias is not None)
-        rounded = rounder(matched_weight(W, drift, DAMPING), scheme, drift.H.float())
+        rounded = rounder(matched_weight(W, drift.H, drift.D, DAMPING), scheme, drift.H.float())
         if layer.bias is None:
             return rounded
         W_hat = CodedWeight(rounded.codes, rounded.grid, scheme).dequantize().flatten(1)
-        return replace(rounded, bias=matched_bias(layer.bias.detach(), W, W_hat, drift))
+        bias = matched_bias(layer.bias.detach(), W, drift.full, W_hat, drift.own)
+        return replace(rounded, bias=bias)
 
     def _empty(self, name: str) -> PairedInputs:
         weight = self._layer(name).weight

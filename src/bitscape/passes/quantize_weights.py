@@ -244,4 +244,5 @@ def _outside(names: Sequence[str], inside: dict[str, list[str]]) -> tuple[list[s
     """The sites of no block that run before the first block, and the others."""
     within = {name for names in inside.values() for name in names}
     first = next((i for i, name in enumerate(names) if name in within), 0)
-    return names[:first], [name for name in names[first:] if name not in within]
+    after = [name for name in names[first:] if name not in within]
+    return list(names[:first]), after
