@@ -12,7 +12,7 @@ from PIL import Image
 
 from bitscape import api
 from bitscape.models import FAMILIES
-from bitscape.recipes import RECIPES
+from bitscape.recipes import RECIPES, released
 
 Command = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def test_models(bitscape: Command) -> None:
 
 def test_recipes(bitscape: Command, tmp_path: Path) -> None:
     found = bitscape("recipes", "--json").json
-    assert [recipe["name"] for recipe in found] == list(RECIPES)
+    assert [recipe["name"] for recipe in found] == [*RECIPES, *released()]
     assert found[0].keys() == {"name", "method", "scheme", "families"}
     assert found[0]["families"] == list(FAMILIES)
     assert "gptq-w4a16" in bitscape("recipes").out

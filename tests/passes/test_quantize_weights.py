@@ -20,7 +20,8 @@ from bitscape.passes import (
     run,
     weight_sites,
 )
-from bitscape.structure import Pipeline, Role
+from bitscape.passes.quantize_weights import within_splits
+from bitscape.structure import Kind, Pipeline, Role, Site
 
 Make = Callable[..., Context]
 GREEDY = QuantizeWeights(Greedy())
@@ -154,3 +155,17 @@ def test_scales_of_a_weight_do_not_cross_a_split() -> None:
         columns = pipeline.network.get_submodule(site.name).weight[0].numel()
         boundary = columns * site.splits[0] // sum(site.splits)
         assert boundary % scheme.granularity.size == 0
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [((64, 32), "g288"), ((8, 8), "g72"), ((36, 32), "channel"), ((32, 16), "channel")],
+)
+def test_a_row_has_one_scale_where_those_of_splits_would_be_narrow(
+    splits: tuple[int, ...], expected: str
+) -> None:
+    scheme = parse_scheme("W4A16").default.weight
+    assert scheme is not None
+    conv = torch.nn.Conv2d(sum(splits), 4, 3)
+    site = Site("conv", Role.CONV, Kind.CONV, splits=splits)
+    assert str(within_splits(scheme, site, conv)) == f"int4@{expected}"

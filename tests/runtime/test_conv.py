@@ -32,10 +32,11 @@ def make(
     prologue: str = "",
     rows: int = 1,
     mixed: bool = False,
+    channels: int = 24,
     **options: object,
 ) -> QuantConv2d:
     torch.manual_seed(0)
-    conv = nn.Conv2d(24, 20, 3, **{"padding": 1, **options})  # type: ignore[arg-type]
+    conv = nn.Conv2d(channels, 20, 3, **{"padding": 1, **options})  # type: ignore[arg-type]
     site = Site("conv", Role.CONV, Kind.CONV, splits=splits)
     layer = QuantConv2d.of(conv, site, CLOCK).requires_grad_(False)
     if prologue:
@@ -152,6 +153,23 @@ def test_groups_of_one_scale_are_one_part() -> None:
     assert len(parts_of(layer)) == 3
     layer.coded.grid_scale = layer.coded.grid_scale[:, :1].expand(-1, 3, -1).clone()
     assert [(part.start, part.stop) for part in parts_of(layer)] == [(0, 16), (16, 24)]
+
+
+@pytest.mark.skipif(not MACHINE.vnni, reason="this machine lacks the instructions")
+def test_any_number_of_wide_parts_is_multiplied() -> None:
+    layer = make("W8A8@g288,static", splits=(128, 32), channels=160)
+    assert len(parts_of(layer)) == 5
+    assert KERNEL.supports(layer, ALL) is None
+    x = torch.randn(1, 160, 5, 5)
+    expected, found = layer(x), KERNEL.build(layer)(x)
+    # Twice rounded inputs, see above.
+    assert float((found - expected).abs().max() / expected.abs().max()) < 0.03
+
+
+def test_narrow_parts_are_left_to_other_kernels() -> None:
+    layer = make("W8A8@g72,static", splits=(16, 8))
+    assert "3 parts, some of only 8 channels" in str(KERNEL.supports(layer, ALL))
+    assert KERNEL.supports(make("W8A8,static", splits=(16, 8)), ALL) is None
 
 
 @pytest.mark.skipif(not MACHINE.vnni, reason="this machine lacks the instructions")

@@ -9,7 +9,14 @@ from bitscape.sweeps import FULL_PRECISION, read_grid
 
 DOCS = Path(__file__).parents[2] / "docs"
 GRIDS = {
-    "benchmark": ("ptq.yaml", "ptq-distance.yaml", "dilatequant.yaml", "distill-*"),
+    "benchmark": (
+        *(
+            f"{name}{kind}.yaml"
+            for name in ("ptq", "dilatequant", "mpq-dm")
+            for kind in ("", "-distance")
+        ),
+        "distill-*",
+    ),
     "study": ("grid.yaml", "losses.yaml", "distilled.yaml", "tokens.yaml"),
 }
 FILES = [

@@ -51,7 +51,7 @@ def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     samples = recipe.calibration.samples
     labels = balanced_labels(_PROBE, pipeline.adapter.num_classes)
     start = time.perf_counter()
-    found = record(pipeline, labels, seed=0, keep=recipe.calibration.keep)
+    found = record(pipeline, labels, seed=0, keep=recipe.calibration.keep, **recipe.sampler)
     per_image = (time.perf_counter() - start) / _PROBE
     # One batch keeps as many calls whatever its size.
     recorded = _call_bytes(found.calls) * samples // _PROBE

@@ -41,6 +41,7 @@ def stream(
     blocks that are finished there are not done again. ValueError for a weight that is not finite.
     """
     result = copy.deepcopy(model.outline)
+    recipe.fit(result)
     released.prepare(result)
     units = {_Finished(work, i): names for i, names in enumerate(_units(result).values())}
     reports = []

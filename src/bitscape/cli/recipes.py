@@ -9,7 +9,7 @@ from bitscape.cli import options
 from bitscape.cli.terminal import Terminal, table
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
-from bitscape.recipes import RECIPES, card, find_recipe
+from bitscape.recipes import RECIPES, account, card, find_recipe, released
 
 Action = Annotated[str | None, typer.Argument(metavar="show", help="Print one in full.")]
 Name = Annotated[
@@ -30,7 +30,8 @@ def recipes(
 ) -> None:
     """Print every recipe, one as YAML that can be edited and used as a file, or a method's card.
 
-    The YAML of a recipe ends in its method's card, as comments.
+    The YAML of a recipe ends in its method's card, as comments; before that stands what the weights
+    will cost, if the recipe is for one released model.
     """
     terminal = Terminal(json, verbose)
     if action is None:
@@ -50,7 +51,8 @@ def _show(terminal: Terminal, name: str) -> None:
     recipe = find_recipe(name)
     content = recipe.model_dump(mode="json")
     yaml_text = yaml.safe_dump(content, sort_keys=False)
-    comments = [f"# {line}".rstrip() for line in card(recipe.method).splitlines()]
+    costs = [] if recipe.model is None else [*account(recipe), ""]
+    comments = [f"# {line}".rstrip() for line in [*costs, *card(recipe.method).splitlines()]]
     terminal.result(content, "\n".join([yaml_text, *comments]))
 
 
@@ -62,7 +64,7 @@ def _list(terminal: Terminal) -> None:
             "scheme": recipe.scheme,
             "families": list(recipe.families or FAMILIES),
         }
-        for recipe in RECIPES.values()
+        for recipe in [*RECIPES.values(), *released().values()]
     ]
     rows = [(r["name"], r["method"], r["scheme"], " ".join(r["families"])) for r in found]
     terminal.result(found, table(("name", "method", "scheme", "families"), rows))

@@ -45,7 +45,10 @@ class EfficientDM(Method):
     """Fine-tuning of all weights, their scales and the ranges of every step."""
 
     summary: ClassVar[str] = "Trains the whole quantized network on its own samples: diffusion."
-    schemes: ClassVar[tuple[str, ...]] = SCHEMES[:4]
+    schemes: ClassVar[tuple[str, ...]] = (
+        *SCHEMES[:4],
+        *(f"W{weight}A{inputs},static" for weight in (3, 2) for inputs in (6, 4)),
+    )
 
     steps: int = 400
     batch: int = 32

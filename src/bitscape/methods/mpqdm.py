@@ -16,7 +16,8 @@ Feng et al., "MPQ-DM: Mixed Precision Quantization for Extremely Low Bit Diffusi
 relations at temperature 1 with each position's similarity to itself, weight 100, corrections of
 rank 32 tap by tap. `mpq-dm` trains the weights themselves unless it is given a `rank`, swaps
 bits where the row that wins gains more than the other loses, by the errors that GPTQ leaves, rounds
-by GPTQ without a scale, and compares sharper relations. `plus` gives a tenth of the rows one bit
+by GPTQ without a scale, and compares sharper relations; `bits` "kurtosis" and "uniform" are there
+for comparison. `plus` gives a tenth of the rows one bit
 more and takes none away: 0.1 bits a weight.
 
 What stays wider. By the scheme's roles: the ends of a U-Net and its time embedding (`input`,
@@ -50,6 +51,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bitscape.algorithms.row_bits import (
+    Choice,
     raise_by_error,
     raise_by_kurtosis,
     swap_by_error,
@@ -76,6 +78,13 @@ SCHEMES = tuple(
     for weight, activation in ((8, 8), (6, 6), (4, 8), (4, 4), (3, 6), (3, 4), (2, 6), (2, 4))
 )
 
+CHOICES: dict[str, tuple[Choice, ...]] = {
+    "error": (swap_by_error, raise_by_error),
+    "kurtosis": (swap_by_kurtosis, raise_by_kurtosis),
+    "uniform": (),
+}
+"""How rows get their bits: the choice that swaps, and that of the "plus" variant."""
+
 
 @dataclass(frozen=True)
 class MPQDM(Method):
@@ -86,8 +95,10 @@ class MPQDM(Method):
     )
     schemes: ClassVar[tuple[str, ...]] = SCHEMES
 
+    bits: str = "error"
     plus: bool = False
     steps: int = 400
+    batch: int = 32
     rate: float = 1e-3
     relations: float = 4.0
     temperature: float = 0.2
@@ -98,15 +109,18 @@ class MPQDM(Method):
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
+        if self.bits not in CHOICES or (self.plus and self.bits == "uniform"):
+            raise ValueError(
+                f"bits are chosen by {' or '.join(CHOICES)}, the last without plus, got {self.bits}"
+            )
 
     def passes(self) -> list[Pass]:
-        """Scales, bits, weights and activations; then training."""
+        """Bits, weights and activations; then training."""
         activations = QuantizeActivations(self.activation_range, self.activation_index)
-        start: tuple[Pass, ...] = (
-            AssignBits(raise_by_error if self.plus else swap_by_error, Greedy(), activations),
-            QuantizeWeights(Greedy()),
-            activations,
-        )
+        rounded: tuple[Pass, ...] = (QuantizeWeights(Greedy()), activations)
+        choices = CHOICES[self.bits]
+        mixed = [AssignBits(choices[self.plus], Greedy(), activations)] if choices else []
+        start: tuple[Pass, ...] = (*mixed, *rounded)
         objective = Relations(self.relations, self.temperature)
         return trained(start, objective, self)
 
@@ -120,6 +134,7 @@ class FaithfulMPQDM(Method):
 
     plus: bool = False
     steps: int = 400
+    batch: int = 32
     rate: float = 1e-3
     window: int = 2
     rank: int | None = 32
@@ -147,7 +162,7 @@ def trained(
     """`start`, then training towards `objective`; without steps only `start`."""
     if not method.steps:
         return list(start)
-    training = Training(steps=method.steps, rate=method.rate)
+    training = Training(steps=method.steps, batch=method.batch, rate=method.rate)
     return [JoinSteps(method.window), Distill(start, objective, training, rank=method.rank)]
 
 

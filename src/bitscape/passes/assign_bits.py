@@ -42,7 +42,13 @@ class AssignBits:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether there is a width to vary."""
-        return any(map(_varies, scheme.sites))
+        return any(map(self.varies, scheme.sites))
+
+    @staticmethod
+    def varies(scheme: SiteScheme) -> bool:
+        """Whether rows of a site with `scheme` may differ in width."""
+        fmt = None if scheme.weight is None else scheme.weight.format
+        return isinstance(fmt, Int) and fmt.signed and 2 <= fmt.bits <= 7
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
@@ -50,7 +56,7 @@ class AssignBits:
         check_weights(pipeline, context.scheme)
         sites = {site.name: site for site, _ in weight_sites(pipeline, context.scheme)}
         schemes = {n: context.scheme.at(s.role.value, n) for n, s in sites.items()}
-        left = {name: site for name, site in sites.items() if _varies(schemes[name])}
+        left = {name: site for name, site in sites.items() if self.varies(schemes[name])}
         if not left:
             return
         calls = context.calibrated("the choice of bits").calls
@@ -106,11 +112,6 @@ class AssignBits:
             W_hat = dequantize_weight(rounded.codes, rounded.grid, scheme)
             found.append(row_errors(X, X_hat, W, W_hat, weights))
         return torch.stack(found)
-
-
-def _varies(scheme: SiteScheme) -> bool:
-    fmt = None if scheme.weight is None else scheme.weight.format
-    return isinstance(fmt, Int) and fmt.signed and 2 <= fmt.bits <= 7
 
 
 def _with_sites(scheme: QuantScheme, chosen: Mapping[str, SiteScheme]) -> QuantScheme:

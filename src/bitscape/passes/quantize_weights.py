@@ -18,6 +18,9 @@ from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.rounders import Rounded, Rounder
 from bitscape.structure import Block, Call, Kind, Pipeline, Site
 
+# Channels of the narrowest group worth a scale of its own: each is a product and a sum at run time.
+NARROW = 32
+
 
 @dataclass(frozen=True)
 class QuantizeWeights:
@@ -109,18 +112,21 @@ def within_splits(scheme: TensorScheme, site: Site, layer: nn.Module) -> TensorS
     """`scheme` for the weight of `layer`, whose scales must not cross a split of its input.
 
     A scale for each row becomes one for each group of columns as wide as the splits allow, their
-    greatest common divisor; the inputs of each split can then have a range of their own. Rows of
-    mixed width keep one scale: so many more would cost up to half a bit a weight at these widths.
+    greatest common divisor, so that a half with larger inputs can have a finer grid. Rows keep one
+    scale, which every kernel can read as well, where groups would be narrow: more of them than
+    splits and under 32 channels each would cost memory and a product apiece. So do rows of mixed
+    width: at these widths scales would cost up to half a bit a weight.
     """
     if isinstance(scheme.format, MixedInt):
         return scheme
     if not site.splits or scheme.granularity.kind != "channel":
         return scheme
+    width = math.gcd(*site.splits)
+    if width < NARROW and width * len(site.splits) < sum(site.splits):
+        return scheme
     assert isinstance(layer, nn.Conv2d | QuantConv2d)
     kernel = layer.weight_shape[2:] if isinstance(layer, QuantConv2d) else layer.kernel_size
-    return replace(
-        scheme, granularity=Granularity("group", math.gcd(*site.splits) * math.prod(kernel))
-    )
+    return replace(scheme, granularity=Granularity("group", width * math.prod(kernel)))
 
 
 def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:

@@ -4,7 +4,9 @@ from bitscape.recipes.apply import apply
 from bitscape.recipes.calibrate import calibration_key, reads_calibration, recorded
 from bitscape.recipes.card import card
 from bitscape.recipes.options import with_options
+from bitscape.recipes.planned import account, planned
 from bitscape.recipes.recipe import SAMPLES, Calibration, Recipe, read_recipe
+from bitscape.recipes.released import released
 from bitscape.recipes.table import RECIPES, find_recipe
 
 __all__ = [
@@ -12,12 +14,15 @@ __all__ = [
     "SAMPLES",
     "Calibration",
     "Recipe",
+    "account",
     "apply",
     "calibration_key",
     "card",
     "find_recipe",
+    "planned",
     "read_recipe",
     "reads_calibration",
     "recorded",
+    "released",
     "with_options",
 ]

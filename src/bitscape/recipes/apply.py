@@ -28,10 +28,7 @@ def apply(
     `workspace` a killed call, made again, takes up what was finished and ends in the same result;
     the folder has to belong to this very job. Methods that train read `images`, at their `pace`.
     """
-    if recipe.families and pipeline.family not in recipe.families:
-        raise ValueError(
-            f"recipe {recipe.name} is for {', '.join(recipe.families)}, not for {pipeline.family}"
-        )
+    recipe.fit(pipeline)
     scheme, passes = recipe.quant_scheme(), recipe.build().passes()
     check_weights(pipeline, scheme)
     progress = progress or silent

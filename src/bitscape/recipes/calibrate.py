@@ -34,6 +34,7 @@ def recorded(
         batch=wanted.batch,
         keep=wanted.keep,
         progress=progress,
+        **recipe.sampler,
     )
 
 
@@ -43,7 +44,7 @@ def calibration_key(recipe: Recipe, pipeline: Pipeline, seed: int) -> str:
         "network": fingerprint(pipeline.network),
         "tokenizer": fingerprint(pipeline.tokenizer),
         "model": pipeline.name,
-        "sampler": dict(pipeline.sampler),
+        "sampler": {**pipeline.sampler, **recipe.sampler},
         "calibration": recipe.calibration.model_dump(mode="json"),
         "seed": seed,
     }

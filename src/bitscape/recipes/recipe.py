@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bitscape.formats import QuantScheme, parse_scheme
 from bitscape.methods import METHODS, Method
 from bitscape.passes import Distill
+from bitscape.structure import Pipeline
 
 SAMPLES = "samples"
 
@@ -38,7 +39,8 @@ class Recipe(BaseModel):
 
     `options` are fields of the method. An empty list of `families` means all of them. `data` is
     what a method that trains reads: "samples" of the model's own, the calls of `calibration`;
-    "shapes", the bundled images; or those of a folder.
+    "shapes", the bundled images; or those of a folder. A recipe that names its `model` is for no
+    other. `sampler` replaces options of the model's sampler, for calibration and in the result.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +52,8 @@ class Recipe(BaseModel):
     calibration: Calibration = Calibration()
     data: str = SAMPLES
     families: tuple[str, ...] = ()
+    model: str | None = None
+    sampler: dict[str, Any] = {}
     description: str = ""
 
     @field_validator("method")
@@ -86,6 +90,18 @@ class Recipe(BaseModel):
     def entry(self) -> str:
         """What laws compare at equal schemes: its name less the scheme, "gptq" of "gptq-w4a16"."""
         return self.name.replace(f"-{slug(self.scheme)}", "", 1)
+
+    def fit(self, pipeline: Pipeline) -> None:
+        """Give `pipeline` the sampler of the recipe; ValueError for a model that it is not for."""
+        for wanted, own in ((self.families, pipeline.family), (self.models, pipeline.name)):
+            if wanted and own not in wanted:
+                raise ValueError(f"recipe {self.name} is for {', '.join(wanted)}, not for {own}")
+        pipeline.sampler = {**pipeline.sampler, **self.sampler}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one model that it is for, or none in particular."""
+        return () if self.model is None else (self.model,)
 
     def trains(self) -> bool:
         """Whether it trains the whole network."""

@@ -14,6 +14,7 @@ from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes.options import with_options
 from bitscape.recipes.recipe import Calibration, Recipe, read_recipe, slug
+from bitscape.recipes.released import released
 
 # A step of training reads one recorded call: its batch is that of the recording. Distillation reads
 # its calls over and over, so that there have to be more of them.
@@ -69,9 +70,9 @@ def find_recipe(name: str) -> Recipe:
             raise FileNotFoundError(f"the recipe {path} does not exist")
         return read_recipe(path)
     base, _, changes = name.partition(":")
-    found = RECIPES.get(base) or _spelled(base)
+    found = RECIPES.get(base) or released().get(base) or _spelled(base)
     if found is None:
-        near = get_close_matches(name.lower(), RECIPES, n=3, cutoff=0.0)
+        near = get_close_matches(name.lower(), [*RECIPES, *released()], n=3, cutoff=0.0)
         raise ValueError(
             f"unknown recipe {name!r}: nearest are {', '.join(near)}; or give a YAML file"
         )

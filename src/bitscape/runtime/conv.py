@@ -21,7 +21,8 @@ from bitscape.runtime.int8 import operands_obstacle
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.rounding import ROUND
 
-_PARTS = 4
+# Channels below which a product of its own, and adding up its output, takes longer than it saves.
+_NARROW = 32
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,11 @@ def obstacle(layer: QuantConv2d) -> str | None:
         return "signed activations fall to a reference loop"
     if layer.groups != 1:
         return "the convolution has groups"
-    count = len(parts_of(layer))
-    return (
-        None if count <= _PARTS else f"the input falls into {count} parts with scales of their own"
-    )
+    parts = parts_of(layer)
+    narrowest = min(part.stop - part.start for part in parts)
+    if len(parts) > max(len(layer.site.splits), 1) and narrowest < _NARROW:
+        return f"the input falls into {len(parts)} parts, some of only {narrowest} channels"
+    return None
 
 
 def parts_of(layer: QuantConv2d) -> list[Part]:

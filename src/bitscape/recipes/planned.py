@@ -1,0 +1,89 @@
+"""What a recipe for a released model will cost, from the shapes of its weights alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from bitscape.algorithms.row_bits import PLUS
+from bitscape.formats import MixedInt, SiteScheme, tensor_cost
+from bitscape.models import FAMILIES, Family
+from bitscape.nn import Footprint, SiteFootprint
+from bitscape.passes import AssignBits, Distill, Pass, weight_sites
+from bitscape.recipes.recipe import Recipe
+from bitscape.structure import Kind
+
+
+def planned(recipe: Recipe) -> Footprint:
+    """The footprint of the model that `recipe` is for; ValueError if it is for none in particular.
+
+    The network is built on the meta device. Rows of mixed width count as many of one bit less as
+    of one more, or in the "plus" variant a tenth of one more.
+    """
+    family, size = _model(recipe)
+    with torch.device("meta"):
+        pipeline = family.pipeline(size, size, family.sizes[size], torch.nn.Identity())
+    network, scheme = pipeline.network, recipe.quant_scheme()
+    mixes, plus = any(_mixes(recipe.build().passes())), bool(recipe.options.get("plus"))
+    weights, found = dict(weight_sites(pipeline, scheme)), []
+    for site in pipeline.adapter.sites(network):
+        if site.kind is Kind.ATTEND:
+            continue
+        weight = network.get_submodule(site.name).weight
+        assert isinstance(weight, torch.Tensor)
+        shape = (len(weight), weight[0].numel())
+        own = replace(scheme.at(site.role.value, site.name), weight=weights.get(site))
+        own = _mixed(own, shape[0], plus=plus) if mixes and AssignBits.varies(own) else own
+        cost = tensor_cost(shape, own.weight)
+        found.append(SiteFootprint(site.name, site.role.value, own, shape, cost))
+    other = sum(p.numel() for p in network.parameters()) - sum(s.cost.elements for s in found)
+    return Footprint(tuple(found), other)
+
+
+def account(recipe: Recipe) -> list[str]:
+    """Both accounts of `planned` in lines: weights by their width, nominal bits, written bytes."""
+    found = planned(recipe)
+    lines = [f"{recipe.model}: {found.weights:,} weights at {len(found.sites)} sites"]
+    for text in sorted({_widths(site) for site in found.sites}):
+        sites = [site for site in found.sites if _widths(site) == text]
+        weights = sum(site.cost.elements for site in sites)
+        roles = " ".join(sorted({site.role for site in sites}))
+        lines.append(f"  {text}: {weights:,} weights at {len(sites)} sites ({roles})")
+    other = found.other_parameters
+    written = sum(site.cost.total_bytes for site in found.sites) + 2 * other
+    nominal, actual = found.nominal_weight_bits, found.actual_weight_bits
+    return [
+        *lines,
+        f"  W16: {other:,} other parameters",
+        f"nominal: {nominal:.4f} bits a weight at a site, {found.model_bits / 8e6:.1f} MB in all",
+        f"written: {actual:.4f} bits a weight at a site, {written / 1e6:.1f} MB in all",
+    ]
+
+
+def _widths(site: SiteFootprint) -> str:
+    """ "W2A4", whatever the granularity."""
+    return f"W{site.scheme.weight_bits:g}A{site.scheme.activation_bits:g}"
+
+
+def _model(recipe: Recipe) -> tuple[Family, str]:
+    for family in FAMILIES.values():
+        for size in family.sizes:
+            if recipe.model == f"{family.name}-{size}":
+                return family, size
+    raise ValueError(f"recipe {recipe.name} is not for one released model: {recipe.model}")
+
+
+def _mixes(passes: Sequence[Pass]) -> Iterator[bool]:
+    """Whether each pass, or one that it begins with, varies the bits of rows."""
+    for step in passes:
+        yield isinstance(step, AssignBits)
+        yield from _mixes(step.start) if isinstance(step, Distill) else ()
+
+
+def _mixed(scheme: SiteScheme, rows: int, *, plus: bool) -> SiteScheme:
+    """`scheme` with the widths of `rows` rows as a plan has them."""
+    assert scheme.weight is not None
+    base = int(scheme.weight.format.bits)
+    raised = round(PLUS * rows) if plus else 0
+    fmt = MixedInt(base, (base + 1,) * raised + (base,) * (rows - raised))
+    return replace(scheme, weight=replace(scheme.weight, format=fmt))
