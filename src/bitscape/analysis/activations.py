@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.analysis.trace import Subject
+from bitscape.calibration import spread
 from bitscape.structure import Kind, Role, Site, drive
 
 QUANTILES = (0.001, 0.01, 0.25, 0.5, 0.75, 0.99, 0.999)
@@ -101,7 +102,7 @@ def _watching(
 ) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
     def watch(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         values = args[0].detach().float().flatten()
-        values = values[:: -(-len(values) // _SAMPLED)]
+        values = values[spread(len(values), _SAMPLED, values.device)]
         bands[now.index] = torch.quantile(values.cpu(), torch.tensor(QUANTILES)).tolist()
 
     return watch

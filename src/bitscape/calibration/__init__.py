@@ -9,6 +9,7 @@ from bitscape.calibration.paired import PairedInputs
 from bitscape.calibration.ranges import StepSamples
 from bitscape.calibration.record import CalibrationSet, record
 from bitscape.calibration.rows import Rows, RowSamples
+from bitscape.calibration.sampling import spread
 from bitscape.calibration.stream import Outputs, Unit, stream
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "record",
     "replay",
     "site_input",
+    "spread",
     "stream",
     "watching",
 ]

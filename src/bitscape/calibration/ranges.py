@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from bitscape.calibration.sampling import spread
 from bitscape.structure import Site
 
 PER_CALL = 4096
@@ -48,5 +49,5 @@ class StepSamples:
         parts = rows.float().split([width * taps for width in splits], dim=1)
         for store, part in zip(kept, parts, strict=True):
             flat = part.flatten()
-            stride = -(-len(flat) // self.per_call)
-            store.append(torch.cat([torch.stack(flat.aminmax()), flat[::stride]]).cpu())
+            sample = flat[spread(len(flat), self.per_call, flat.device)]
+            store.append(torch.cat([torch.stack(flat.aminmax()), sample]).cpu())

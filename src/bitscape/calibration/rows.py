@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
+from bitscape.calibration.sampling import spread
 from bitscape.structure import Site
 
 PER_CALL = 256
@@ -86,9 +87,8 @@ class RowSamples:
                 f"{self.site.name} is never reached by the calibration calls: record others"
             )
         X, positions, weights = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
-        stride = -(-len(X) // self.limit)
-        # Sorted first, so that every stride-th row is spread over the positions.
-        order = positions.argsort(stable=True)[::stride]
+        # Sorted first, so that the rows are spread over the positions.
+        order = positions.argsort(stable=True)[spread(len(X), self.limit, X.device)]
         seen = sorted(self.extremes)
         low, high = (torch.stack([self.extremes[p][end] for p in seen]) for end in (0, 1))
         return Rows(
@@ -107,7 +107,7 @@ class RowSamples:
             before = self.extremes[position]
             low, high = torch.minimum(low, before[0]), torch.maximum(high, before[1])
         self.extremes[position] = low, high
-        chosen = rows[:: -(-len(rows) // share)]
+        chosen = rows[spread(len(rows), share, rows.device)]
         weights = torch.full((len(chosen),), len(rows) / len(chosen), device=rows.device)
         where = torch.full((len(chosen),), position, device=rows.device)
-        self.kept.append((chosen.clone(), where, weights))
+        self.kept.append((chosen, where, weights))

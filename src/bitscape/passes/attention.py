@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitscape.calibration import replay
+from bitscape.calibration import replay, spread
 from bitscape.formats import TensorScheme
 from bitscape.nn import QuantAttend, insert
 from bitscape.quantizers import Grid, RangeRule
@@ -39,7 +39,8 @@ class HeadSamples:
         for store, x in zip(self.kept, args, strict=True):
             flat = x.detach().float().transpose(0, 1).flatten(1)
             low, high = flat.aminmax(dim=1, keepdim=True)
-            store.append(torch.cat([low, high, flat[:, :: -(-flat.shape[1] // PER_CALL)]], dim=1))
+            sample = flat[:, spread(flat.shape[1], PER_CALL, flat.device)]
+            store.append(torch.cat([low, high, sample], dim=1))
 
     def grids(self, rule: RangeRule, scheme: TensorScheme) -> tuple[Grid, Grid, Grid]:
         """The grids of queries, keys and values, one a head."""

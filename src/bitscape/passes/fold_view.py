@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from bitscape.algorithms import column_maxima, dilation_scale, error_shares, output_error
-from bitscape.calibration import Rows
+from bitscape.calibration import Rows, spread
 from bitscape.formats import SiteScheme, TensorScheme
 from bitscape.passes.transform import Transform
 from bitscape.quantizers import (
@@ -192,6 +192,7 @@ def rounded_static(
 ) -> Float[Tensor, "row channel"]:
     """`U` on one grid, fitted to its own values."""
     flat = U.flatten()
-    some = torch.cat([torch.stack(flat.aminmax()), flat[:: -(-len(flat) // FITTED)]])
+    sample = flat[spread(len(flat), FITTED, flat.device)]
+    some = torch.cat([torch.stack(flat.aminmax()), sample])
     grid = rule(some.view(1, 1, -1), scheme.format, scheme.symmetric)
     return fake_quantize(U[None], grid, scheme.format)[0]

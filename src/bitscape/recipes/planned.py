@@ -62,7 +62,7 @@ def account(recipe: Recipe) -> list[str]:
 
 def _widths(site: SiteFootprint) -> str:
     """ "W2A4", whatever the granularity."""
-    return f"W{site.scheme.weight_bits:g}A{site.scheme.activation_bits:g}"
+    return f"W{site.scheme.weight_bits:.3g}A{site.scheme.activation_bits:g}"
 
 
 def _model(recipe: Recipe) -> tuple[Family, str]:
