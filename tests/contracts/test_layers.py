@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "evaluation": {"structure"},
     "passes": LOWER - {"models"},
     "artefacts": LOWER,
-    "analysis": {"structure", "algorithms", "evaluation"},
+    "analysis": {"structure", "algorithms", "calibration", "evaluation"},
     "methods": (LOWER - {"models"}) | {"passes"},
     "recipes": ABOVE_6,
     "zoo": ABOVE_6,

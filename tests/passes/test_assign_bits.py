@@ -12,7 +12,7 @@ from torch import nn
 from bitscape import artefacts
 from bitscape.algorithms.row_bits import raise_by_error, swap_by_error, swap_by_kurtosis
 from bitscape.artefacts.weights import coded_to_tensors
-from bitscape.calibration import CalibrationSet, record
+from bitscape.calibration import CalibrationSet, RowSamples, record
 from bitscape.formats import Granularity, Int, MixedInt, TensorScheme, parse_scheme, tensor_cost
 from bitscape.models import FAMILIES
 from bitscape.nn import QuantConv2d, QuantLinear, footprint, quantized_sites
@@ -26,6 +26,7 @@ from bitscape.passes import (
     QuantizeWeights,
     run,
 )
+from bitscape.passes.assign_bits import halves
 from bitscape.quantizers import minmax, quantize_weight, weight_grid
 from bitscape.structure import Kind, Pipeline, Role, Site, StepClock, invoke
 
@@ -169,3 +170,15 @@ def test_a_row_of_one_bit_is_a_sign_times_a_scale() -> None:
     W = layer.effective_weight().detach().clone()
     coded(layer, [1, 2, 2, 3], 2)
     torch.testing.assert_close(layer.effective_weight()[0], W[0].sign() * W[0].abs().mean())
+
+
+def test_what_is_judged_lies_at_positions_that_were_not_read() -> None:
+    samples = RowSamples(Site("ada", Role.ADA, tokens=False))
+    for step in (30, 20, 10):
+        samples.update(torch.full((2, 4), float(step)), torch.tensor([[step]]))
+    rows = samples.rows()
+    read, judged = (rows.positions[half].tolist() for half in halves(rows))
+    assert (read, judged) == ([10, 10, 30, 30], [20, 20])
+    alone = RowSamples(Site("ada", Role.ADA, tokens=False))
+    alone.update(torch.zeros(3, 4), torch.tensor([[5]]))
+    assert [int(half.sum()) for half in halves(alone.rows())] == [2, 1]

@@ -7,10 +7,11 @@ from functools import partial
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from bitscape.algorithms.row_bits import Choice, row_errors, swap_by_error
-from bitscape.calibration import RowSamples, observe, stream
+from bitscape.calibration import Rows, RowSamples, observe, stream
 from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme
 from bitscape.passes.base import Context, Field
 from bitscape.passes.quantize_activations import QuantizeActivations
@@ -28,8 +29,10 @@ class AssignBits:
     `choose` decides from the rows and their errors at the three widths, which are true errors of
     the outputs on sampled inputs, both operands rounded: weights by `rounder`, which has to be that
     of the passes that follow, since rows that GPTQ rounds gain otherwise than the nearest; static
-    ranges of activations as `activations` says. A rounder that reads inputs reads every other
-    sampled row, and errors are those of the rows between. The choice is written into the scheme.
+    ranges of activations as `activations` says. A rounder that reads inputs reads those at every
+    other position, and errors are those at the positions between: a vector that conditions all of a
+    sample is the same whenever its step and class are, and a row of few bits fits what it has read.
+    The choice is written into the scheme.
     """
 
     before: ClassVar[frozenset[Field]] = frozenset({"codes", "activation"})
@@ -100,11 +103,10 @@ class AssignBits:
         base, found, H = weight.format.bits, [], None
         X, X_hat, weights = view.rows.X, view.rounded(view.rows.X), view.rows.weights
         if self.rounder.reads_inputs:
-            # Rows are sorted by position, so that both halves see all of them.
-            kept = X[::2] * (weights[::2] / weights[::2].mean()).sqrt()[:, None]
+            read, judged = halves(view.rows)
+            kept = X[read] * (weights[read] / weights[read].mean()).sqrt()[:, None]
             H = 2 / len(kept) * kept.T @ kept
-            rest = slice(1 if len(X) > 1 else 0, None, 2)
-            X, X_hat, weights = X[rest], X_hat[rest], weights[rest]
+            X, X_hat, weights = X[judged], X_hat[judged], weights[judged]
         for width in (base - 1, base, base + 1):
             fmt = MixedInt(base, (width,) * len(W))
             scheme = replace(weight, format=fmt)
@@ -112,6 +114,18 @@ class AssignBits:
             W_hat = dequantize_weight(rounded.codes, rounded.grid, scheme)
             found.append(row_errors(X, X_hat, W, W_hat, weights))
         return torch.stack(found)
+
+
+def halves(rows: Rows) -> tuple[Bool[Tensor, " row"], Bool[Tensor, " row"]]:
+    """The rows at every other position that was seen, and those between.
+
+    Every other row where there is but one position; one row is both.
+    """
+    place = torch.searchsorted(rows.seen, rows.positions)
+    if bool((place == place[0]).all()):
+        place = torch.arange(len(place), device=place.device)
+    even = place % 2 == 0
+    return even, ~even if len(place) > 1 else even
 
 
 def _with_sites(scheme: QuantScheme, chosen: Mapping[str, SiteScheme]) -> QuantScheme:
