@@ -24,6 +24,7 @@ def distill(
     seed: int = 0,
     minutes: float | None = None,
     save_minutes: float = 2.0,
+    shard: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Model:
@@ -34,11 +35,12 @@ def distill(
     the result is an artefact, its curves in `training.jsonl`; the state is saved every
     `save_minutes`, and a killed call made again ends in the same bits. A run that `minutes` cut
     short is a whole, shorter one: its length depends on the machine. In processes that torchrun
-    started every step is shared, and the first process writes. ValueError for a recipe that trains
-    nothing, or a run that diverges.
+    started every step is shared, and the first process writes; with `shard` each holds its part of
+    the parameters alone while it trains. ValueError for a recipe that trains nothing, or a run that
+    diverges.
     """
     chosen = trained_recipe(recipe, data=data, **options)
-    pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes)
+    pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes, shard)
     writes = Ranks.current().first and out is not None
     result = quantize(
         model,

@@ -33,6 +33,10 @@ Init = Annotated[str | None, typer.Option("--init", help="Method whose result is
 Minutes = Annotated[float | None, typer.Option("--minutes", min=0.01, help="Time limit.")]
 Saving = Annotated[float, typer.Option("--save-minutes", min=0, help="How often to save.")]
 
+Shard = Annotated[
+    bool, typer.Option("--shard", help="Each process of torchrun holds a part of the weights.")
+]
+
 
 def register(app: typer.Typer, summary: str) -> None:
     """Add the command to the application."""
@@ -52,6 +56,7 @@ def distill(
     option: options.Options = None,
     minutes: Minutes = None,
     save_minutes: Saving = 2.0,
+    shard: Shard = False,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     checkpoint: options.Checkpoint = None,
@@ -84,6 +89,7 @@ def distill(
                 seed=seed,
                 minutes=minutes,
                 save_minutes=save_minutes,
+                shard=shard,
                 progress=report if first else None,
             )
         if first:

@@ -23,10 +23,13 @@ def silent(text: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Pace:
-    """What of a training run concerns the user's time alone: its limit, and how often to save."""
+    """What of a training run concerns the machine alone: its time, how often it saves its state,
+    and whether each of several processes holds a part of the parameters or all.
+    """
 
     seconds: float | None = None
     save_seconds: float = 120.0
+    shard: bool = False
 
 
 @dataclass

@@ -6,7 +6,7 @@
 import copy
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from bitscape.passes.stages import Stages, check_stages, in_stages
 from bitscape.passes.student import LowRank, StudentLayer, enrolled, static_quantizers
 from bitscape.passes.training import Training
 from bitscape.structure import Pipeline
-from bitscape.training import Ranks, Run, train
+from bitscape.training import Ranks, Run, gather, spread, train, whole
 
 EVERY_FIELD: frozenset[Field] = frozenset(
     {"scale", "shift", "rotation", "lowrank", "delta", "codes", "activation"}
@@ -88,29 +88,46 @@ class Distill:
         run(self.start, pipeline, replace(context, unrounded=unrounded))
         self._check_widths(pipeline)
         lessons = self._lessons(pipeline, context)
-        ranks, network = Ranks.current(), pipeline.network
+        network = pipeline.network
         kept = {name: p.requires_grad for name, p in network.named_parameters()}
         with enrolled(network, unrounded, self._low_rank(context)) as students:
-            ranks.broadcast(network)
+            Ranks.current().broadcast(network)
             narrow = _narrow_parameters(network, students)
-            task = Lecture(
-                self.objective, self.training, pipeline, teacher, lessons, students, self.widths
-            )
-            for stage, parts in enumerate(self._parts(network, students)):
-                network.requires_grad_(False)
-                groups = trained_groups(parts, self.training)
-                learned = self._trained(task, groups, context, stage)
-                with torch.no_grad():
-                    for name, parameter in network.named_parameters():
-                        value = learned[name]
-                        # What stays a float goes on being stored in 16 bits.
-                        value = value.bfloat16() if name in narrow else value
-                        parameter.copy_(value)
+            with _sharded(pipeline, teacher, context.pace.shard) as (student, source):
+                self._teach(student, source, lessons, students, narrow, context)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(kept.get(name, False))
             parameter.grad = None
         if self.widths:
             context.report["nested"] = sorted(self.widths)
+
+    def _teach(
+        self,
+        student: Pipeline,
+        teacher: Pipeline | None,
+        lessons: Lessons,
+        names: Iterable[str],
+        narrow: Container[str],
+        context: Context,
+    ) -> None:
+        """Train the layers `names` of the student, and all else, stage by stage.
+
+        Parameters that are `narrow` are rounded to 16 bits behind each stage.
+        """
+        network = student.network
+        layers = {name: network.get_submodule(name) for name in names}
+        students = {n: layer for n, layer in layers.items() if isinstance(layer, StudentLayer)}
+        task = Lecture(
+            self.objective, self.training, student, teacher, lessons, students, self.widths
+        )
+        for stage, parts in enumerate(self._parts(network, students)):
+            network.requires_grad_(False)
+            self._train(task, trained_groups(parts, self.training), context, stage)
+            with torch.no_grad():
+                for name, parameter in network.named_parameters():
+                    if name in narrow:
+                        # What stays a float goes on being stored in 16 bits.
+                        parameter.copy_(parameter.bfloat16())
 
     def _check_widths(self, pipeline: Pipeline) -> None:
         """ValueError unless the greatest width is that of some symmetric integers."""
@@ -146,10 +163,10 @@ class Distill:
         calls = context.calibrated("distillation without images")
         return RecordedLessons(calls, batch, seed, ranks, pipeline.device)
 
-    def _trained(
-        self, task: "Lecture", groups: list[dict[str, Any]], context: Context, stage: int
-    ) -> Mapping[str, Tensor]:
-        """The averaged parameters by name after a stage of training, and the log in the report."""
+    def _train(
+        self, task: Lecture, groups: list[dict[str, Any]], context: Context, stage: int
+    ) -> None:
+        """Leave the averaged parameters in the student, and the log in the report."""
         plan = self.training.plan(context, self.objective.watched)
         if plan.seconds is not None and self.stages:
             plan = replace(plan, seconds=plan.seconds / len(self.stages))
@@ -162,17 +179,19 @@ class Distill:
         with _folder(context) as folder, task.prepared():
             files = Run(folder / str(stage) if self.stages else folder)
             try:
-                result = train(task, [optimizer], plan, files, progress)
+                train(task, [optimizer], plan, files, progress)
             except FloatingPointError as error:
                 raise ValueError(
                     f"distillation stopped: {error}; choose a lower learning rate or another loss"
                 ) from error
-            lines = files.log.read_text().splitlines() if files.log.exists() else []
+            # Asked of the first process, which waits here before it tidies up.
+            lines = Ranks.current().shared(
+                files.log.read_text().splitlines() if files.log.exists() else []
+            )
         if stage == 0:
             context.report["training"] = {"objective": str(self.objective), "log": []}
         told = [self._told(json.loads(line), stage) for line in lines]
         context.report["training"]["log"] += told
-        return dict(result.named_parameters())
 
     def _told(self, record: Mapping[str, Any], stage: int) -> dict[str, Any]:
         """A line of the log for the report."""
@@ -209,7 +228,7 @@ def trained_groups(parts: Sequence[nn.Module], training: Training) -> list[dict[
     for table in tables:
         assert table is not None
         # A step of Adam is as large as its rate, and ranges differ by orders of magnitude.
-        rate = training.rate * training.ranges * float(table.detach().mean())
+        rate = training.rate * training.ranges * float(whole(table.detach()).mean())
         groups.append({"params": [table], "lr": rate, "weight_decay": 0.0})
     used = [group for group in groups if group["params"] and group["lr"]]
     for group in used:
@@ -231,10 +250,30 @@ def _narrow_parameters(network: nn.Module, students: Mapping[str, StudentLayer])
 
 
 @contextmanager
+def _sharded(
+    student: Pipeline, teacher: Pipeline | None, wanted: bool
+) -> Iterator[tuple[Pipeline, Pipeline | None]]:
+    """Both with sharded networks if that is wanted; at the end the student's is whole again.
+
+    After an error it is left without its parameters. A process on its own shares with nobody.
+    """
+    if not wanted or Ranks.current().count == 1:
+        yield student, teacher
+        return
+    parts = spread(student)
+    yield parts, None if teacher is None else spread(teacher)
+    gather(parts.network, student.network)
+
+
+@contextmanager
 def _folder(context: Context) -> Iterator[Path]:
-    """Where the run keeps its state: the workspace, or for the time being a folder of its own."""
+    """Where the run keeps its state: the workspace, or for the time being a folder of its own.
+
+    All processes are given that of the first.
+    """
+    ranks = Ranks.current()
     if context.workspace is not None:
-        yield context.workspace / "training"
+        yield ranks.shared(context.workspace / "training")
         return
     with tempfile.TemporaryDirectory(prefix="bitscape-") as folder:
-        yield Path(folder)
+        yield ranks.shared(Path(folder))

@@ -5,5 +5,19 @@ from bitscape.training.loop import Progress, Run, Task, train
 from bitscape.training.optimizers import adamw, muon
 from bitscape.training.plan import Plan
 from bitscape.training.ranks import Ranks
+from bitscape.training.shards import gather, spread, whole
 
-__all__ = ["LazyAdam", "Plan", "Progress", "Ranks", "Run", "Task", "adamw", "muon", "train"]
+__all__ = [
+    "LazyAdam",
+    "Plan",
+    "Progress",
+    "Ranks",
+    "Run",
+    "Task",
+    "adamw",
+    "gather",
+    "muon",
+    "spread",
+    "train",
+    "whole",
+]

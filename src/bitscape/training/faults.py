@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bitscape.training.shards import whole
+
 
 @torch.no_grad()
 def broken_layer(module: nn.Module, forward: Callable[[], object]) -> str:
@@ -24,7 +26,7 @@ def broken_gradient(module: nn.Module) -> str:
     names = [
         name
         for name, p in module.named_parameters()
-        if p.grad is not None and not bool(p.grad.isfinite().all())
+        if p.grad is not None and not bool(whole(p.grad).isfinite().all())
     ]
     return names[0] if names else "the sum of squares"
 
@@ -32,7 +34,9 @@ def broken_gradient(module: nn.Module) -> str:
 def steepest(module: nn.Module) -> str:
     """The name of the parameter with the largest gradient."""
     sizes = {
-        name: float(p.grad.norm()) for name, p in module.named_parameters() if p.grad is not None
+        name: float(whole(p.grad.norm()))
+        for name, p in module.named_parameters()
+        if p.grad is not None
     }
     return max(sizes, key=lambda name: sizes[name])
 

@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
+from bitscape.training.average import MovingAverage
 from bitscape.training.faults import broken_gradient, broken_layer, steepest
 from bitscape.training.plan import Plan
 from bitscape.training.ranks import Ranks
+from bitscape.training.shards import clip_gradients
+from bitscape.training.state import State
 
 
 @runtime_checkable
@@ -39,7 +41,6 @@ class Task(Protocol):
 
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,6 @@ class Run:
     """One run's files: the resumable state and the log, one JSON line every few steps."""
 
     folder: Path
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state.pt"
 
     @property
     def log(self) -> Path:
@@ -64,30 +61,32 @@ def train(
     run: Run,
     progress: Progress | None = None,
 ) -> nn.Module:
-    """The averaged weights of `task.module` after the steps of `plan`, resuming from `run`.
+    """`task.module` with its averaged weights after the steps of `plan`, resuming from `run`.
 
     Under torchrun every process calls this with the same arguments: they average their gradients,
-    and the first one writes. FloatingPointError, naming step and layer, when a loss or a gradient
-    is no number or the run diverges.
+    and the first one writes, or each its part if the parameters are sharded. FloatingPointError,
+    naming step and layer, when a loss or a gradient is no number or the run diverges.
     """
     ranks = Ranks.current()
     run.folder.mkdir(parents=True, exist_ok=True)
-    averaged = AveragedModel(task.module, multi_avg_fn=_moving_average(plan.average))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_rate"] = group["lr"]
-    start, elapsed = _resume(run.state, task.module, averaged, optimizers, ranks)
-    began, saved = time.monotonic() - elapsed, time.monotonic()
-    log = Log.continued(run.log, start, writes=ranks.first)
+    averages = MovingAverage(task.module, plan.average)
+    state = State(run.folder, ranks, task.module, averages, optimizers)
+    state.resume()
+    began, saved = time.monotonic() - state.seconds, time.monotonic()
+    log = Log.continued(run.log, state.step, writes=ranks.first)
     sums: dict[str, float] = {}
-    for step in range(start, plan.steps):
-        losses = _step(task, optimizers, plan, step, elapsed, ranks)
-        averaged.update_parameters(task.module)
+    for step in range(state.step, plan.steps):
+        losses = _step(task, optimizers, plan, step, state.seconds, ranks)
+        averages.update()
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value
         elapsed = time.monotonic() - began
         if plan.seconds is not None:
             elapsed = float(ranks.mean(torch.tensor(elapsed, dtype=torch.float64)))
+        state.step, state.seconds = step + 1, elapsed
         over = plan.over(step + 1, elapsed)
         if (step + 1) % plan.log_every == 0 or over:
             means = {name: value / ((step % plan.log_every) + 1) for name, value in sums.items()}
@@ -96,13 +95,13 @@ def train(
                 progress(step + 1, plan.steps, means)
             log.check(plan, step, task.module)
             sums = {}
-            if ranks.first and (time.monotonic() - saved > plan.save_seconds or over):
-                _save(run.state, step + 1, elapsed, task.module, averaged, optimizers)
+            if ranks.shared(time.monotonic() - saved > plan.save_seconds or over):
+                state.save()
                 saved = time.monotonic()
         if over:
             break
-    result: nn.Module = averaged.module
-    return result
+    averages.apply()
+    return task.module
 
 
 @dataclass
@@ -141,21 +140,6 @@ class Log:
             )
 
 
-def _moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The exponential moving average, its decay rising as (1 + n) / (10 + n) up to `decay`.
-
-    With a constant decay the initial weights would still weigh a third after 1 / (1 - decay) steps.
-    """
-
-    @torch.no_grad()
-    def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
-        kept = min(decay, (1 + float(count)) / (10 + float(count)))
-        for average, current in zip(averages, currents, strict=True):
-            average.lerp_(current, 1 - kept)
-
-    return update
-
-
 def _step(
     task: Task,
     optimizers: Sequence[torch.optim.Optimizer],
@@ -177,53 +161,10 @@ def _step(
         layer = broken_layer(task.module, lambda: task.losses(step))
         raise FloatingPointError(f"the loss is {seen['loss']} at step {step}, first in {layer}")
     ranks.average_gradients(task.module.parameters())
-    norm = nn.utils.clip_grad_norm_(task.module.parameters(), plan.clip)
+    norm = clip_gradients(task.module.parameters(), plan.clip)
     if not bool(norm.isfinite()):
         name = broken_gradient(task.module)
         raise FloatingPointError(f"the gradient is {float(norm)} at step {step}, first in {name}")
     for optimizer in optimizers:
         optimizer.step()
     return seen
-
-
-def _resume(
-    path: Path,
-    module: nn.Module,
-    averaged: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    ranks: Ranks,
-) -> tuple[int, float]:
-    """Restore the first process's state if it has one; the next step and the seconds so far."""
-    state = (
-        torch.load(path, map_location="cpu", weights_only=True)
-        if ranks.first and path.exists()
-        else None
-    )
-    state = ranks.shared(state)
-    if state is None:
-        return 0, 0.0
-    module.load_state_dict(state["module"])
-    averaged.load_state_dict(state["averaged"])
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return int(state["step"]), float(state["seconds"])
-
-
-def _save(
-    path: Path,
-    step: int,
-    seconds: float,
-    module: nn.Module,
-    averaged: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-) -> None:
-    state: dict[str, Any] = {
-        "step": step,
-        "seconds": seconds,
-        "module": module.state_dict(),
-        "averaged": averaged.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)

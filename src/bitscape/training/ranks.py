@@ -3,6 +3,7 @@
 Gradients are averaged over the processes that torchrun (or accelerate) started, so that a step of n
 processes is the step of one on the whole batch. Networks are called through trajectories, several
 times a step, which is why gradients are averaged here and not by a wrapper around one `forward`.
+Those of sharded parameters are averaged as they are shared out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+
+from bitscape.training.shards import is_sharded
 
 T = TypeVar("T")
 
@@ -55,9 +58,10 @@ class Ranks:
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every process the mean gradients; one that no process has stays absent."""
-        if self.count == 1:
+        # Parts of sharded parameters have theirs already.
+        trained = [p for p in parameters if p.requires_grad and not is_sharded(p)]
+        if self.count == 1 or not trained:
             return
-        trained = [p for p in parameters if p.requires_grad]
         present = torch.tensor([float(p.grad is not None) for p in trained])
         present = self.mean(present.to(trained[0].device))
         used = [p for p, share in zip(trained, present.tolist(), strict=True) if share]
