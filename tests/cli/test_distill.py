@@ -38,9 +38,12 @@ def test_an_artefact_with_its_curves(recipe: Path, bitscape: Command, tmp_path: 
     assert bitscape(*words, "--dry-run", "--json").json["seconds"] > 0
     answer = bitscape(*words, "--json")
     assert answer.code == 0, answer.err
-    log = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
+    *log, summary = lines
     assert [record["step"] for record in log] == [1, 2, 3]
     assert answer.json["last"] == log[-1]
+    assert summary["steps"] == answer.json["steps"]
+    assert 1e8 < summary["peak_memory_bytes"] <= answer.json["peak_memory_bytes"]
     assert log[0].keys() == {"step", "loss", "distance", "agreement"}
     with Image.open(out / "training.png") as picture:
         assert picture.width > picture.height

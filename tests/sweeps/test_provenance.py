@@ -1,14 +1,4 @@
-import numpy as np
-
 from bitscape.sweeps import provenance
-
-
-def test_peak_memory_sees_what_was_allocated_since_the_reset() -> None:
-    provenance.reset_peaks()
-    before = provenance.peak_memory()
-    block = np.ones(32 * 2**20, dtype=np.uint8)
-    assert provenance.peak_memory() - before > 24 * 2**20
-    del block
 
 
 def test_the_commit_is_a_hash_or_unknown() -> None:

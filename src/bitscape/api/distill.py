@@ -9,6 +9,7 @@ from bitscape.api.quantize import Progress, quantize
 from bitscape.calibration import CalibrationSet
 from bitscape.passes import Pace
 from bitscape.recipes import RECIPES, Recipe, find_recipe
+from bitscape.runtime import peaks
 from bitscape.training import Ranks
 
 CURVES = "training.jsonl"
@@ -32,9 +33,9 @@ def distill(
 
     `options` replace those of the recipe's method: `steps`, `batch`, `rate`, `loss`, `start`, ...;
     `data` what it reads: "samples" of the model's own, "shapes", or a folder of images. With `out`
-    the result is an artefact, its curves in `training.jsonl`; the state is saved every
-    `save_minutes`, and a killed call made again ends in the same bits. A run that `minutes` cut
-    short is a whole, shorter one: its length depends on the machine. In processes that torchrun
+    the result is an artefact, its curves and peak memory in `training.jsonl`; the state is saved
+    every `save_minutes`, and a killed call made again ends in the same bits. A run that `minutes`
+    cut short is a whole, shorter one: its length depends on the machine. In processes that torchrun
     started every step is shared, and the first process writes; with `shard` each holds its part of
     the parameters alone while it trains. ValueError for a recipe that trains nothing, or a run that
     diverges.
@@ -53,7 +54,8 @@ def distill(
     )
     if writes and out is not None:
         log = result.report["method"]["training"]["log"]
-        text = "".join(json.dumps(record) + "\n" for record in log)
+        lines = [*log, {"steps": log[-1]["step"], **peaks()}]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
         (Path(out) / CURVES).write_text(text)
     return result
 

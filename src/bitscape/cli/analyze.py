@@ -19,7 +19,6 @@ RecipeName = Annotated[
     str | None,
     typer.Option("--recipe", help="Quantizes MODEL first; without one only full precision."),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
 Against = Annotated[
     str | None,
     typer.Option("--against", help="Full precision of an artefact; found by name by default."),
@@ -40,7 +39,7 @@ def register(app: typer.Typer, summary: str) -> None:
 
 def run(
     model: options.Model,
-    out: Out,
+    out: options.Out,
     recipe: RecipeName = None,
     against: Against = None,
     classes: options.Classes = None,

@@ -9,8 +9,7 @@ import torch
 
 from bitscape.api import Model, load
 from bitscape.formats import FULL_BITS
-from bitscape.runtime import Latency, compare, resident_bytes
-from bitscape.sweeps.provenance import peak_memory, reset_peaks
+from bitscape.runtime import Latency, compare, peaks, reset_peaks, resident_bytes
 
 FLOATS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -46,7 +45,7 @@ def peak_of(backend: Backend, batch: int) -> int:
     gc.collect()
     reset_peaks()
     backend.make().sample(batch)
-    return peak_memory()
+    return peaks()["peak_memory_bytes"]
 
 
 def timed(models: Mapping[Backend, Model], batch: int, seconds: float) -> dict[Backend, Latency]:

@@ -15,11 +15,12 @@ from bitscape import api, artefacts
 from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
 from bitscape.cli.pictures import write_png
+from bitscape.cli.quantities import of_peaks
 from bitscape.cli.terminal import Terminal
 from bitscape.recipes import find_recipe, with_options
 from bitscape.reports import curves
+from bitscape.runtime import peaks
 
-Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
 Data = Annotated[
     str | None, typer.Option("--data", help="samples (its own), shapes, or a folder of images.")
 ]
@@ -46,7 +47,7 @@ def register(app: typer.Typer, summary: str) -> None:
 def distill(
     model: options.Model,
     recipe: options.Recipe,
-    out: Out,
+    out: options.Out,
     data: Data = None,
     steps: Steps = None,
     batch: Batch = None,
@@ -99,6 +100,7 @@ def distill(
 def _finish(terminal: Terminal, result: api.Model, out: Path, recipe: str) -> None:
     """Draw the curves and say what came out."""
     log = result.report["method"]["training"]["log"]
+    memory = peaks()
     write_png(curves.picture(log), out / "training.png")
     found = {
         "out": str(out),
@@ -108,12 +110,13 @@ def _finish(terminal: Terminal, result: api.Model, out: Path, recipe: str) -> No
         "first": log[0],
         "last": log[-1],
         "weight_bytes": result.report["weight_bytes"],
+        **memory,
     }
     name = "distance" if "distance" in log[-1] else "loss"
     terminal.result(
         found,
         f"{result.name} by {recipe} in {out}: {name} {log[0][name]:.4g} to {log[-1][name]:.4g} in "
-        f"{found['steps']} steps, {found['weight_bytes']:,} bytes of weights",
+        f"{found['steps']} steps, {found['weight_bytes']:,} bytes of weights, {of_peaks(memory)}",
     )
 
 

@@ -18,6 +18,7 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--option", help="NAME=VALUE of the method; several times for several."),
 ]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
 Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")]
 Tokenizer = Annotated[Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")]
 Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]

@@ -2,6 +2,8 @@
 
 import re
 
+from bitscape.runtime import Peaks
+
 UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -20,6 +22,13 @@ def size(count: int) -> str:
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:.3g} GB"
+
+
+def of_peaks(peaks: Peaks) -> str:
+    """ "peak memory 850 MB", and on the accelerator if there is one."""
+    device = peaks["peak_device_bytes"]
+    beside = "" if device is None else f" and {size(device)} on the device"
+    return f"peak memory {size(peaks['peak_memory_bytes'])}{beside}"
 
 
 def bytes_of(text: str) -> float:

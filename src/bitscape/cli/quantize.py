@@ -10,10 +10,11 @@ from bitscape import api, artefacts
 from bitscape.calibration import CalibrationSet
 from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
+from bitscape.cli.quantities import of_peaks
 from bitscape.cli.terminal import Terminal
 from bitscape.recipes import find_recipe, with_options
+from bitscape.runtime import peaks
 
-Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
 Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Recorded calls to use instead of new ones.")
 ]
@@ -27,7 +28,7 @@ def register(app: typer.Typer, summary: str) -> None:
 def quantize(
     model: options.Model,
     recipe: options.Recipe,
-    out: Out,
+    out: options.Out,
     option: options.Options = None,
     calibration: Calibration = None,
     seed: options.Seed = 0,
@@ -60,15 +61,18 @@ def quantize(
     for layer in result.report["layers"]:
         terminal.detail(f"{layer['name']}: {layer['scheme']}, {layer['kernel']}")
     keys = ("weight_bytes", "code_bytes", "scale_bytes", "nominal_weight_bits")
+    memory = peaks()
     found = {
         "out": str(out),
         "model": result.name,
         "recipe": chosen.name,
         "seed": seed,
         **{key: result.report[key] for key in (*keys, "actual_weight_bits")},
+        **memory,
     }
     terminal.result(
         found,
         f"{result.name} by {chosen.name} in {out}: {found['weight_bytes']:,} bytes of weights, "
-        f"{found['actual_weight_bits']:,} bits for {found['nominal_weight_bits']:,.0f} nominal",
+        f"{found['actual_weight_bits']:,} bits for {found['nominal_weight_bits']:,.0f} nominal, "
+        f"{of_peaks(memory)}",
     )

@@ -4,6 +4,7 @@ from bitscape.runtime.bench import Latency, compare, time_callable
 from bitscape.runtime.blocks import VARIANTS, BlockLatency, time_block
 from bitscape.runtime.capabilities import Capabilities, describe_machine, native_dtype
 from bitscape.runtime.kernels import KERNELS, Kernel
+from bitscape.runtime.memory import Peaks, peaks, reset_peaks
 from bitscape.runtime.packing import Choice, choose_kernels, pack_network, resident_bytes
 from bitscape.runtime.planes import BitPlanes
 
@@ -16,11 +17,14 @@ __all__ = [
     "Choice",
     "Kernel",
     "Latency",
+    "Peaks",
     "choose_kernels",
     "compare",
     "describe_machine",
     "native_dtype",
     "pack_network",
+    "peaks",
+    "reset_peaks",
     "resident_bytes",
     "time_block",
     "time_callable",

@@ -27,9 +27,9 @@ from bitscape.formats import FULL_BITS
 from bitscape.laws import Bits, Quality, RunRecord
 from bitscape.nn import footprint, insert, quantized_sites
 from bitscape.recipes import Recipe, calibration_key, find_recipe, reads_calibration, recorded
+from bitscape.runtime import peaks, reset_peaks
 from bitscape.structure import Pipeline
 from bitscape.sweeps.grid import FULL_PRECISION, Cell
-from bitscape.sweeps.provenance import peak_memory, reset_peaks
 from bitscape.sweeps.runner import Cost, circumstances
 
 _PROBE = 8
@@ -108,7 +108,7 @@ class LibraryRunner:
         return Cost(
             seconds=seconds / _PROBE,
             disk_bytes=images * size // _PROBE,
-            memory_bytes=max(peak_memory(), self.quantization(cell).memory_bytes),
+            memory_bytes=max(peaks()["peak_memory_bytes"], self.quantization(cell).memory_bytes),
         )
 
     def quantize_seconds(self, cell: Cell) -> float:

@@ -6,16 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from bitscape.evaluation import Report, silent
 from bitscape.laws import RunRecord, to_line
+from bitscape.runtime import peaks, reset_peaks
 from bitscape.sweeps.grid import Cell
-from bitscape.sweeps.provenance import (
-    commit,
-    machine,
-    now,
-    peak_device_memory,
-    peak_memory,
-    reset_peaks,
-    version,
-)
+from bitscape.sweeps.provenance import commit, machine, now, version
 
 
 @dataclass(frozen=True)
@@ -76,8 +69,7 @@ def circumstances(cell: Cell) -> dict[str, Any]:
         "recipe": cell.recipe,
         "seed": cell.seed,
         "evaluation": cell.evaluation.model_dump(mode="json"),
-        "peak_memory_bytes": peak_memory(),
-        "peak_device_bytes": peak_device_memory(),
+        **peaks(),
         "version": version(),
         "commit": commit(),
         "machine": machine(),
