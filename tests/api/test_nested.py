@@ -12,6 +12,8 @@ from bitscape.nn import QuantLinear, quantized_sites
 from bitscape.recipes import Calibration, Recipe
 from bitscape.runtime import pack_network
 
+FEW = {"start": "rtn", "steps": 2, "batch": 4}
+
 
 def recipe(method: str, scheme: str, **options: object) -> Recipe:
     few = Calibration(samples=4, batch=4)
@@ -23,9 +25,16 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny VAR with nested codes."""
     out = tmp_path_factory.mktemp("nested") / "out"
     model = api.Model(FAMILIES["var"].tiny())
-    nested = recipe("matryoshka", "W4A8", start="rtn", steps=2, batch=4)
-    api.distill(model, nested, out=out)
+    api.distill(model, recipe("matryoshka", "W4A8", **FEW), out=out)
     return out
+
+
+def test_what_is_kept_at_one_width_is_the_artefact_read_at_it(artefact: Path) -> None:
+    model = api.Model(FAMILIES["var"].tiny())
+    kept = api.distill(model, recipe("matryoshka", "W4A8", read=2, **FEW)).pipeline.network
+    read = api.load(artefact, kernel="none", bits=2).pipeline.network.state_dict()
+    for name, tensor in kept.state_dict().items():
+        torch.testing.assert_close(tensor, read[name])
 
 
 def test_one_file_is_as_small_as_the_widest_model(artefact: Path, tmp_path: Path) -> None:
@@ -40,6 +49,7 @@ def test_a_width_is_a_model_of_that_width_on_its_kernels(artefact: Path, bits: i
     whole = quantized_sites(api.load(artefact, kernel="none").pipeline.network)
     narrow = api.load(artefact, kernel="none", bits=bits).pipeline
     step = 1 << (4 - bits)
+    gains = api.load(artefact).report["method"]["nested"]
     for name, layer in quantized_sites(narrow.network).items():
         wide = whole[name]
         assert isinstance(layer, QuantLinear) and isinstance(wide, QuantLinear)
@@ -47,7 +57,7 @@ def test_a_width_is_a_model_of_that_width_on_its_kernels(artefact: Path, bits: i
         assert layer.coded.scheme.format == Int(bits)
         integers = wide.coded.codes.float() - 8
         expected = (integers / step + 0.5).floor().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        scale = wide.coded.grid_scale.view(-1, 1) * step
+        scale = wide.coded.grid_scale.view(-1, 1) * step * gains[str(bits)][name]
         torch.testing.assert_close(layer.effective_weight(), expected * scale)
     reference = narrow.latents(torch.arange(2), seed=0)
     pack_network(narrow.network, kernel="reference")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bitscape.calibration import CalibrationSet, record
 from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
-from bitscape.nn import QuantConv2d, QuantLinear, quantized_sites
+from bitscape.nn import QuantConv2d, QuantLinear, quantized_sites, read_first_bits
 from bitscape.passes import (
     Answer,
     Context,
@@ -20,6 +20,7 @@ from bitscape.passes import (
     Greedy,
     Imitation,
     Nearest,
+    Nesting,
     Pass,
     QuantizeActivations,
     QuantizeWeights,
@@ -29,7 +30,7 @@ from bitscape.passes import (
 )
 from bitscape.passes.correction import Correction
 from bitscape.passes.objectives import relative_error
-from bitscape.passes.student import LowRank, enrolled
+from bitscape.passes.student import LowRank, StudentLayer, enrolled
 from bitscape.structure import Lesson, Pipeline
 
 RTN: tuple[Pass, ...] = (QuantizeWeights(Nearest("mse")), QuantizeActivations())
@@ -184,13 +185,14 @@ def test_an_objective_sees_the_modules_that_it_names(
     assert 0 < first["first"] < first["loss"]
 
 
+@pytest.mark.parametrize("nesting", [None, Nesting((3, 2))], ids=["one", "nested"])
 def test_blocks_computed_twice_give_the_same_student(
-    teacher: Pipeline, data: CalibrationSet
+    nesting: Nesting | None, teacher: Pipeline, data: CalibrationSet
 ) -> None:
     plain, twice = (
         distilled(
             teacher,
-            Distill(RTN, Imitation(), Training(steps=2, batch=4, recompute=recompute)),
+            Distill(RTN, Imitation(), Training(steps=2, batch=4, recompute=recompute), nesting),
             Context(parse_scheme("W3A8,static"), data),
         )
         for recompute in (False, True)
@@ -228,17 +230,56 @@ def test_what_cannot_be_learnt_is_refused(teacher: Pipeline, data: CalibrationSe
 
 def test_nested_widths_are_trained_together(teacher: Pipeline, data: CalibrationSet) -> None:
     context = Context(parse_scheme("W4A16"), data)
-    distilled(teacher, Distill(RTN, Imitation(), SHORT, widths=(4, 2)), context)
+    step = Distill(RTN, Imitation(), SHORT, Nesting((4, 2), (1.0, 0.5)))
+    distilled(teacher, step, context)
     first = context.report["training"]["log"][0]
-    assert first["loss"] == pytest.approx(first["loss_4"] + first["loss_2"])
+    assert first["loss"] == pytest.approx(first["loss_4"] + 0.5 * first["loss_2"])
     assert first["loss_4"] < first["loss_2"]
-    assert context.report["nested"] == [2, 4]
+    assert context.report["nested"].keys() == {"2", "4"}
+    assert set(context.report["nested"]["4"].values()) == {1.0}
     with pytest.raises(ValueError, match="need symmetric integers of 4 bits"):
-        distilled(
-            teacher,
-            Distill(RTN, Imitation(), SHORT, widths=(4, 2)),
-            Context(parse_scheme("W3A16"), data),
-        )
+        distilled(teacher, step, Context(parse_scheme("W3A16"), data))
+    with pytest.raises(ValueError, match="co-distillation compares two networks"):
+        Distill(RTN, TrainingLoss(), SHORT, Nesting((4, 2), codistill=0.5))
+
+
+def test_narrow_widths_learn_from_the_widest_alone_at_a_share_of_one(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    """Towards itself the widest is at no distance: its own loss is all that is left of W8."""
+    losses = {}
+    for share in (0.0, 1.0):
+        context = Context(parse_scheme("W8A16"), data)
+        nesting = Nesting((8, 2), (1.0, 1.0), codistill=share)
+        distilled(teacher, Distill(RTN, Imitation(), SHORT, nesting), context)
+        losses[share] = context.report["training"]["log"][0]
+    # Eight bits are nearly full precision, and so nearly the same teacher.
+    assert losses[1.0]["loss_8"] == losses[0.0]["loss_8"]
+    assert losses[1.0]["loss_2"] != losses[0.0]["loss_2"]
+    assert losses[1.0]["loss_2"] == pytest.approx(losses[0.0]["loss_2"], rel=0.1)
+
+
+def test_a_student_read_at_a_width_is_the_artefact_read_at_it(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    student, unrounded = copy.deepcopy(teacher), {}
+    context = Context(parse_scheme("W4A16"), data, unrounded=unrounded)
+    run([QuantizeWeights(Nearest("mse"))], student, context)
+    with enrolled(student.network, unrounded, widths=(4, 2)) as students:
+        weights, gains = {}, {}
+        for name, layer in students.items():
+            layer.read_at(2)
+            weights[name], gains[name] = layer.weight().detach(), layer.gain(2)
+            # No other multiple of what is read is nearer to the weight.
+            error = [(unrounded[name] - f * weights[name]).square().sum() for f in (0.99, 1, 1.01)]
+            assert error[1] == min(error)
+            layer.read_at(4)
+            assert torch.equal(layer.weight(), StudentLayer(layer.layer, None).weight())
+            layer.read_at(None)
+    read_first_bits(student.network, 2, 4, gains)
+    for name, layer in quantized_sites(student.network).items():
+        assert isinstance(layer, QuantLinear)
+        torch.testing.assert_close(layer.effective_weight(), weights[name])
 
 
 def test_a_correction_is_merged_before_the_rounding(

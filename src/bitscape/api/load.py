@@ -70,11 +70,12 @@ def _packed(model: Model, kernel: str) -> Model:
 
 def _read_at(model: Model, bits: int) -> None:
     """Keep the first `bits` of nested codes, in place."""
-    nested = model.report["method"].get("nested", [])
+    gains = model.report["method"].get("nested", {})
+    nested = sorted(map(int, gains))
     if bits not in nested:
         widths = " or ".join(map(str, nested)) or "its own width alone"
         raise ValueError(f"{model.source} can be read at {widths}, not at {bits} bits")
-    read_first_bits(model.pipeline.network, bits, max(nested))
+    read_first_bits(model.pipeline.network, bits, nested[-1], gains[str(bits)])
 
 
 def _artefact(path: Path) -> Model:

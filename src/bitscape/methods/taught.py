@@ -7,7 +7,7 @@ from typing import Any
 
 from bitscape.methods.base import Method
 from bitscape.methods.starts import starting_passes
-from bitscape.passes import Distill, Imitation, Pass, Training, TrainingLoss
+from bitscape.passes import Distill, Imitation, Nesting, Pass, Training, TrainingLoss
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Taught(Method):
     def passes(self) -> list[Pass]:
         """The passes, in order."""
 
-    def distilled(self, start: str, widths: tuple[int, ...] = ()) -> Distill:
-        """The passes of the method `start` inside one that trains their result, at all `widths`."""
+    def distilled(self, start: str, nesting: Nesting | None = None) -> Distill:
+        """The passes of the method `start` inside one that trains their result."""
         data = self.loss == "data"
         objective = TrainingLoss() if data else Imitation(self.loss, self.k, self.blocks)
         training = Training(steps=self.steps, batch=self.batch, rate=self.rate, **self.training)
-        return Distill(starting_passes(start), objective, training, widths)
+        return Distill(starting_passes(start), objective, training, nesting)

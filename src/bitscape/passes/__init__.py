@@ -10,6 +10,7 @@ from bitscape.passes.gain import FaithfulGain, Gain
 from bitscape.passes.learned import Clip, Learned, Learner, UpOrDown
 from bitscape.passes.learned_steps import InSteps
 from bitscape.passes.mixed_precision import MixedPrecision
+from bitscape.passes.nesting import Nesting, ReadAt
 from bitscape.passes.objectives import Answer, Imitation, Objective, TrainingLoss
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
 from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
@@ -48,12 +49,14 @@ __all__ = [
     "MeanSmooth",
     "MixedPrecision",
     "Nearest",
+    "Nesting",
     "Objective",
     "Pace",
     "Pass",
     "Progress",
     "QuantizeActivations",
     "QuantizeWeights",
+    "ReadAt",
     "Reconstruct",
     "Relations",
     "Rotate",

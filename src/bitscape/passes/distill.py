@@ -20,6 +20,7 @@ from bitscape.nn import QuantAttend, quantized_sites
 from bitscape.passes.base import Context, Field, Pass, check_order, run
 from bitscape.passes.lecture import Lecture
 from bitscape.passes.lessons import ImageLessons, Lessons, RecordedLessons
+from bitscape.passes.nesting import Nesting
 from bitscape.passes.objectives import Imitation, Objective
 from bitscape.passes.stages import Stages, check_stages, in_stages
 from bitscape.passes.student import LowRank, StudentLayer, enrolled, static_quantizers
@@ -42,8 +43,8 @@ class Distill:
     sampled itself. A run that was killed goes on from its last state in the workspace, to the same
     bits; ValueError with step and layer for one that diverges.
 
-    With `widths` the loss is the sum of those of the network read at each of them, the first bits
-    of its integers. The greatest has to be that of the scheme.
+    With `nesting` the loss is the weighted sum of those of the network read at several widths, the
+    first bits of its integers. The greatest has to be that of the scheme.
 
     With a `rank` the weights stay, and a correction of that rank is trained in place of each,
     merged before the rounding: moments are those of two thin matrices, what is stored is the same.
@@ -58,7 +59,7 @@ class Distill:
     start: tuple[Pass, ...]
     objective: Objective = Imitation()
     training: Training = Training()
-    widths: tuple[int, ...] = ()
+    nesting: Nesting | None = None
     rank: int | None = None
     stages: Stages = ()
 
@@ -67,8 +68,8 @@ class Distill:
         check_stages(self.stages)
         if self.rank is not None and self.rank < 1:
             raise ValueError(f"a correction has a rank of at least 1, got {self.rank}")
-        if self.widths and (min(self.widths) < 1 or len(set(self.widths)) < len(self.widths)):
-            raise ValueError(f"widths are bits, each once, got {self.widths}")
+        if self.nesting and self.nesting.codistill and not self.objective.reads_teacher:
+            raise ValueError("co-distillation compares two networks, which this loss does not")
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether the start reads calls, or the training could read nothing else."""
@@ -86,20 +87,25 @@ class Distill:
         teacher = full_precision_twin(pipeline) if self.objective.reads_teacher else None
         unrounded: dict[str, Tensor] = {}
         run(self.start, pipeline, replace(context, unrounded=unrounded))
-        self._check_widths(pipeline)
+        if self.nesting is not None:
+            _check_width(pipeline, self.nesting.whole)
+        widths = () if self.nesting is None else self.nesting.widths
         lessons = self._lessons(pipeline, context)
         network = pipeline.network
         kept = {name: p.requires_grad for name, p in network.named_parameters()}
-        with enrolled(network, unrounded, self._low_rank(context)) as students:
+        with enrolled(network, unrounded, self._low_rank(context), widths) as students:
             Ranks.current().broadcast(network)
             narrow = _narrow_parameters(network, students)
             with _sharded(pipeline, teacher, context.pace.shard) as (student, source):
                 self._teach(student, source, lessons, students, narrow, context)
+            if widths:
+                context.report["nested"] = {
+                    str(width): {name: layer.gain(width) for name, layer in students.items()}
+                    for width in sorted(widths)
+                }
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(kept.get(name, False))
             parameter.grad = None
-        if self.widths:
-            context.report["nested"] = sorted(self.widths)
 
     def _teach(
         self,
@@ -118,7 +124,7 @@ class Distill:
         layers = {name: network.get_submodule(name) for name in names}
         students = {n: layer for n, layer in layers.items() if isinstance(layer, StudentLayer)}
         task = Lecture(
-            self.objective, self.training, student, teacher, lessons, students, self.widths
+            self.objective, self.training, student, teacher, lessons, students, self.nesting
         )
         for stage, parts in enumerate(self._parts(network, students)):
             network.requires_grad_(False)
@@ -128,16 +134,6 @@ class Distill:
                     if name in narrow:
                         # What stays a float goes on being stored in 16 bits.
                         parameter.copy_(parameter.bfloat16())
-
-    def _check_widths(self, pipeline: Pipeline) -> None:
-        """ValueError unless the greatest width is that of some symmetric integers."""
-        layers = quantized_sites(pipeline.network).values()
-        coded = [e.coded for e in layers if not isinstance(e, QuantAttend) and e.coded is not None]
-        if self.widths and all(each.scheme.format != Int(max(self.widths)) for each in coded):
-            raise ValueError(
-                f"nested widths {self.widths} need symmetric integers of {max(self.widths)} bits: "
-                "choose another scheme"
-            )
 
     def _low_rank(self, context: Context) -> LowRank | None:
         if self.rank is None:
@@ -217,7 +213,7 @@ def trained_groups(parts: Sequence[nn.Module], training: Training) -> list[dict[
     students = [module for module in inside if isinstance(module, StudentLayer)]
     tables = [q.table_scale for part in parts for q in static_quantizers(part).values()]
     weights = [p for student in students for p in student.moved]
-    factors = [student.log_factor for student in students]
+    factors = [p for student in students for p in student.factors()]
     own = {id(p) for p in (*weights, *factors, *tables)}
     rest = [p for part in parts for p in part.parameters() if id(p) not in own]
     groups: list[dict[str, Any]] = [
@@ -240,13 +236,24 @@ def trained_groups(parts: Sequence[nn.Module], training: Training) -> list[dict[
 def _narrow_parameters(network: nn.Module, students: Mapping[str, StudentLayer]) -> set[str]:
     """The names of the float parameters outside of codes that bfloat16 holds exactly."""
     tables = [q.table_scale for q in static_quantizers(network).values()]
-    codes = [p for s in students.values() for p in (*s.moved, s.log_factor)]
+    codes = [p for s in students.values() for p in (*s.moved, *s.factors())]
     own = {id(p) for p in (*codes, *tables)}
     return {
         name
         for name, p in network.named_parameters()
         if id(p) not in own and torch.equal(p.bfloat16().to(p.dtype), p)
     }
+
+
+def _check_width(pipeline: Pipeline, bits: int) -> None:
+    """ValueError unless some weights are symmetric integers of `bits` bits."""
+    layers = quantized_sites(pipeline.network).values()
+    coded = [e.coded for e in layers if not isinstance(e, QuantAttend) and e.coded is not None]
+    if all(each.scheme.format != Int(bits) for each in coded):
+        raise ValueError(
+            f"nested widths need symmetric integers of {bits} bits, the greatest of them: "
+            "choose another scheme"
+        )
 
 
 @contextmanager

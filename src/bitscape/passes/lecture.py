@@ -1,6 +1,6 @@
 """The task that the training loop is given: a student that answers lessons beside its teacher."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitscape.formats import Int
 from bitscape.passes.answers import answer
 from bitscape.passes.lessons import Lessons
-from bitscape.passes.objectives import Objective
+from bitscape.passes.nesting import Nesting
+from bitscape.passes.objectives import Answer, Objective
 from bitscape.passes.recompute import recomputing
 from bitscape.passes.student import StudentLayer
 from bitscape.passes.training import Training
-from bitscape.structure import Pipeline
+from bitscape.structure import Lesson, Pipeline
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Lecture:
     teacher: Pipeline | None
     lessons: Lessons
     students: Mapping[str, StudentLayer]
-    widths: tuple[int, ...] = ()
+    nesting: Nesting | None = None
 
     @property
     def module(self) -> nn.Module:
@@ -45,19 +45,39 @@ class Lecture:
             if self.teacher is not None:
                 with self._autocast(), torch.no_grad():
                     theirs = answer(self.teacher, lesson, names)
-            at_width: dict[str, Mapping[str, Tensor]] = {}
-            for width in self.widths or (None,):
-                self._read_at(width)
-                with self._autocast():
-                    ours = answer(self.pipeline, lesson, names)
-                at_width[f"_{width}"] = self.objective(source, lesson, ours, theirs)
-            found.append(_joined(at_width) if self.widths else at_width["_None"])
+            if self.nesting is None:
+                ours = self._answer(lesson, names)
+                found.append(self.objective(source, lesson, ours, theirs))
+            else:
+                found.append(self._nested(self.nesting, source, lesson, names, theirs))
         return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
 
-    def _read_at(self, width: int | None) -> None:
-        for student in self.students.values():
-            nested = student.scheme.format == Int(max(self.widths, default=0) or 8)
-            student.width = width if nested else None
+    def _nested(
+        self,
+        nesting: Nesting,
+        source: Pipeline,
+        lesson: Lesson,
+        names: Sequence[str],
+        theirs: Answer | None,
+    ) -> dict[str, Tensor]:
+        """The losses of one lesson at all widths."""
+        at_width: dict[int, Mapping[str, Tensor]] = {}
+        widest: Answer | None = None
+        for width in nesting.widths:
+            for student in self.students.values():
+                student.read_at(width)
+            ours = self._answer(lesson, names)
+            at_width[width] = self.objective(source, lesson, ours, theirs)
+            if widest is None:
+                widest = ours.detach()
+            elif nesting.codistill:
+                beside = self.objective(source, lesson, ours, widest)
+                at_width[width] = nesting.mixed(at_width[width], beside)
+        return nesting.joined(at_width)
+
+    def _answer(self, lesson: Lesson, names: Sequence[str]) -> Answer:
+        with self._autocast():
+            return answer(self.pipeline, lesson, names)
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -73,11 +93,3 @@ class Lecture:
         if self.training.precision == "float32":
             return nullcontext()
         return torch.autocast(self.pipeline.device.type, torch.bfloat16)
-
-
-def _joined(at_width: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The sums over widths by their names, and the losses of each width with the width behind."""
-    first = next(iter(at_width.values()))
-    sums = {name: torch.stack([each[name] for each in at_width.values()]).sum() for name in first}
-    own = {f"{n}{w}": v.detach() for w, each in at_width.items() for n, v in each.items()}
-    return sums | own

@@ -27,6 +27,11 @@ class Answer:
     output: Tensor
     inside: Mapping[str, list[Tensor]]
 
+    def detach(self) -> "Answer":
+        """The same without a way back for gradients."""
+        inside = {name: [each.detach() for each in found] for name, found in self.inside.items()}
+        return Answer(self.output.detach(), inside)
+
 
 @runtime_checkable
 class Objective(Protocol):

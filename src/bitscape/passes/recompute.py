@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from bitscape.passes.student import StudentLayer
 from bitscape.structure import StepClock
 
 
@@ -22,7 +23,7 @@ def recomputing(
     blocks = [network.get_submodule(name) for name in names]
     for block in blocks:
         # The instance's own attribute is found before the method of its class.
-        vars(block)["forward"] = _twice(block.forward, clocks)
+        vars(block)["forward"] = _twice(block, clocks)
     try:
         yield
     finally:
@@ -30,23 +31,38 @@ def recomputing(
             del vars(block)["forward"]
 
 
-def _twice(forward: Callable[..., Any], clocks: Mapping[str, StepClock]) -> Callable[..., Any]:
+def _twice(block: nn.Module, clocks: Mapping[str, StepClock]) -> Callable[..., Any]:
+    forward = block.forward
+    students = [layer for layer in block.modules() if isinstance(layer, StudentLayer)]
+
     def run(*args: Any, **words: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*args, **words)
-        # The driver has moved on by the time the way back comes past here.
+        # Driver and widths have moved on by the time the way back comes past here.
         steps = {net: clock.index.clone() for net, clock in clocks.items()}
+        widths = [student.width for student in students]
 
         def at_its_step(*args: Any, **words: Any) -> Any:
             now = {net: clock.index.clone() for net, clock in clocks.items()}
+            last = [student.width for student in students]
             try:
-                for net, clock in clocks.items():
-                    clock.set(steps[net])
+                _turn(clocks, steps, students, widths)
                 return forward(*args, **words)
             finally:
-                for net, clock in clocks.items():
-                    clock.set(now[net])
+                _turn(clocks, now, students, last)
 
         return checkpoint(at_its_step, *args, use_reentrant=False, **words)
 
     return run
+
+
+def _turn(
+    clocks: Mapping[str, StepClock],
+    steps: Mapping[str, Tensor],
+    students: Sequence[StudentLayer],
+    widths: Sequence[int | None],
+) -> None:
+    for net, clock in clocks.items():
+        clock.set(steps[net])
+    for student, width in zip(students, widths, strict=True):
+        student.read_at(width)

@@ -8,7 +8,7 @@ gradients of a scale are multiplied by 1 / sqrt(n q_max), n the weights that sha
 W stays as it starts, and a low-rank correction of it is trained instead: `correction`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,8 +36,11 @@ class StudentLayer(nn.Module):
     """A coded layer with its weight afloat again; it starts as exactly what it stands for.
 
     The latent weight starts at the point nearest to the weight before rounding that rounds to the
-    layer's codes, or at the codes' own values when that is not known. `width` makes integers read
-    as their first bits, for models that are several in one.
+    layer's codes, or at the codes' own values when that is not known.
+
+    With `widths` its integers are several models in one, each their first bits. Read so they are
+    multiplied by a learnt number, which starts where |W - gain W^| is least: the steps that suit
+    the whole integers, doubled for each bit less, are too long for the narrow ones.
     """
 
     # Paper: the scale itself is trained. Here: the logarithm of its ratio to the start, because one
@@ -53,6 +56,7 @@ class StudentLayer(nn.Module):
         layer: QuantLinear | QuantConv2d,
         unrounded: Float[Tensor, "out in"] | None,
         low_rank: "LowRank | None" = None,
+        widths: Sequence[int] = (),
     ) -> None:
         super().__init__()
         coded = layer.coded
@@ -82,6 +86,24 @@ class StudentLayer(nn.Module):
             shape = layer.weight_shape if isinstance(layer, QuantConv2d) else self.shape
             self.correction = Correction(shape, low_rank.rank, low_rank.generator).to(latent)
         self.log_factor = nn.Parameter(torch.zeros_like(self.start_scale))
+        self.log_gains = nn.ParameterDict()
+        if widths and self.scheme.format == Int(max(widths)):
+            target = coded.dequantize() if unrounded is None else unrounded
+            for width in sorted(widths)[:-1]:
+                self._add_gain(width, target)
+
+    def read_at(self, width: int | None) -> None:
+        """Let integers be read as their first `width` bits; None for all of them."""
+        self.width = width if str(width) in self.log_gains else None
+
+    def factors(self) -> list[nn.Parameter]:
+        """The logarithms of what multiplies the integers."""
+        return [self.log_factor, *self.log_gains.values()]
+
+    def gain(self, width: int) -> float:
+        """What the first `width` bits are multiplied by, besides the power of two."""
+        name = str(width)
+        return float(self.log_gains[name].detach().exp()) if name in self.log_gains else 1.0
 
     @property
     def moved(self) -> list[nn.Parameter]:
@@ -118,7 +140,19 @@ class StudentLayer(nn.Module):
             fmt,
             (shared * fmt.largest) ** -0.5,
         )
+        if self.width is not None:
+            # Behind the rounding: which integer is read does not depend on it.
+            grouped = grouped * self.log_gains[str(self.width)].exp()
         return from_groups(grouped, self.shape)
+
+    @torch.no_grad()
+    def _add_gain(self, width: int, target: Float[Tensor, "out in"]) -> None:
+        self.log_gains[str(width)] = nn.Parameter(torch.zeros(1, device=target.device))
+        self.read_at(width)
+        read = self.weight()
+        self.read_at(None)
+        best = (target * read).sum() / read.square().sum()
+        self.log_gains[str(width)].copy_(best.log() if best > 0 else torch.zeros(()))
 
     @torch.no_grad()
     def settle(self) -> QuantLinear | QuantConv2d:
@@ -139,11 +173,15 @@ class LowRank:
 
 @contextmanager
 def enrolled(
-    network: nn.Module, unrounded: Mapping[str, Tensor], low_rank: LowRank | None = None
+    network: nn.Module,
+    unrounded: Mapping[str, Tensor],
+    low_rank: LowRank | None = None,
+    widths: Sequence[int] = (),
 ) -> Iterator[dict[str, StudentLayer]]:
     """Put students in the places of all coded layers, and settle them when the context ends.
 
-    Static activation ranges are parameters meanwhile. After an error the layers are as before.
+    Static activation ranges are parameters meanwhile; integers can be read at `widths`. After an
+    error the layers are as before.
     """
     coded = {
         name: layer
@@ -152,7 +190,8 @@ def enrolled(
     }
     tables = static_quantizers(network)
     students = {
-        name: StudentLayer(layer, unrounded.get(name), low_rank) for name, layer in coded.items()
+        name: StudentLayer(layer, unrounded.get(name), low_rank, widths)
+        for name, layer in coded.items()
     }
     try:
         for name, student in students.items():

@@ -1,6 +1,7 @@
 """The bundled recipes: every method at the schemes it declares, called `<method>-<scheme>`."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from itertools import starmap
@@ -100,7 +101,8 @@ def _made(method: str, scheme: str) -> Recipe:
 
 def _changed(recipe: Recipe, name: str, changes: str) -> Recipe:
     """`recipe` with options, or `data`, as written in `name`; ValueError for one it lacks."""
-    parts = changes.split(",")
+    # Lists have commas of their own.
+    parts = re.split(r",(?![^\[]*\])", changes)
     data = [part.removeprefix("data=") for part in parts if part.startswith("data=")]
     found = with_options(recipe, [part for part in parts if not part.startswith("data=")])
     return found.model_copy(update={"name": name, "data": [recipe.data, *data][-1]})
