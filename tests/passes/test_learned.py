@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from bitscape.formats import TensorScheme, parse_scheme
 from bitscape.nn import QuantLinear
-from bitscape.passes import Clip, Nearest, UpOrDown
+from bitscape.passes import Clip, Learned, Nearest, Rounded, UpOrDown
 from bitscape.passes.learned import Affine, LearnedLayer, Settled, starting_affine
 from bitscape.quantizers import dequantize_weight
 from bitscape.structure import Role, Site, StepClock
@@ -100,17 +100,14 @@ def test_settled_rounding_is_what_its_codes_say() -> None:
     assert torch.equal(Settled(learned, scheme).weight(W), expected)
 
 
-class Exact(nn.Module):
+class Exact(Learned):
     """A rounding that rounds nothing."""
 
     def weight(self, W: Tensor) -> Tensor:
         return W
 
-    def penalty(self, progress: float) -> Tensor:
-        return torch.zeros(())
-
-    def rounded(self, W: Tensor) -> None:
-        return None
+    def rounded(self, W: Tensor) -> Rounded:
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize("shift", [True, False])
@@ -120,4 +117,6 @@ def test_a_learnt_basis_changes_nothing_without_rounding(shift: bool) -> None:
     layer = QuantLinear.of(linear, Site("fc", Role.FC1), StepClock())
     affine = starting_affine((x.amin(0), x.amax(0)), [linear.weight.detach()], shift=shift)
     assert isinstance(affine, Affine)
-    torch.testing.assert_close(LearnedLayer(layer, Exact(), affine)(x), linear(x))
+    torch.testing.assert_close(
+        LearnedLayer(layer, Exact(weight_scheme("W4A16")), affine)(x), linear(x)
+    )

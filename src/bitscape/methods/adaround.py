@@ -61,7 +61,7 @@ class AdaRound(Method):
 
     def passes(self) -> list[Pass]:
         """Weights block by block, then activations."""
-        learner = UpOrDown(self.range, self.rate, self.pressure, self.warmup, self.greedy)
+        learner = UpOrDown(self.range, self.rate, self.pressure, self.warmup, greedy=self.greedy)
         return [
             Reconstruct(learner, steps=self.steps),
             QuantizeActivations(self.activation_range, self.activation_index),

@@ -142,7 +142,7 @@ def dilated(name: str, rules: tuple[Rule, ...], ranges: QuantizeActivations) -> 
 def blocks(method: DilateQuant, ranges: QuantizeActivations) -> Reconstruct:
     """Weights, their scales and the tables of each block, learnt together."""
     return Reconstruct(
-        InSteps(method.range, method.rate, method.scale_rate, method.greedy),
+        InSteps(method.range, method.rate, method.scale_rate, greedy=method.greedy),
         steps=method.steps,
         ranges=ranges,
         range_rate=method.range_rate,

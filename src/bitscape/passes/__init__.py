@@ -7,8 +7,9 @@ from bitscape.passes.distill import Distill
 from bitscape.passes.fold_view import FoldView
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.gain import FaithfulGain, Gain
-from bitscape.passes.learned import Clip, Learned, Learner, UpOrDown
+from bitscape.passes.learned import Clip, UpOrDown
 from bitscape.passes.learned_steps import InSteps
+from bitscape.passes.learner import Learned, Learner
 from bitscape.passes.mixed_precision import MixedPrecision
 from bitscape.passes.nesting import Nesting, ReadAt
 from bitscape.passes.objectives import Answer, Imitation, Objective, TrainingLoss

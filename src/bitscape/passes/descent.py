@@ -10,7 +10,8 @@ from bitscape.calibration import Unit
 from bitscape.formats import TensorScheme
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context
-from bitscape.passes.learned import Affine, Learned, LearnedLayer, Settled
+from bitscape.passes.learned import Affine, LearnedLayer, Settled
+from bitscape.passes.learner import Learned
 
 Tensors = tuple[Tensor, ...]
 
@@ -78,9 +79,9 @@ def descend(
         context.progress(f"training {unit.block.name}", done + 1, steps)
 
 
-def parameters_of(parts: Iterable[object]) -> list[nn.Parameter]:
-    """The parameters of those of `parts` that are modules."""
-    return [p for part in parts if isinstance(part, nn.Module) for p in part.parameters()]
+def parameters_of(parts: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """The parameters of all `parts`."""
+    return [p for part in parts for p in part.parameters()]
 
 
 def _distance(output: Tensor, target: Tensor) -> Tensor:

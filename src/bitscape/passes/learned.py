@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,7 +19,8 @@ from bitscape.algorithms.rounding import (
 )
 from bitscape.formats import TensorScheme
 from bitscape.nn import QuantConv2d, QuantLinear
-from bitscape.passes.rounders import Greedy, Rounded, range_rule
+from bitscape.passes.learner import Codes, Learned, Learner, Matrix, SeededLearner
+from bitscape.passes.rounders import Rounded, range_rule
 from bitscape.quantizers import (
     Grid,
     bounds_grid,
@@ -33,49 +34,12 @@ from bitscape.quantizers import (
     weight_grid,
 )
 
-Matrix = Float[Tensor, "out in"]
-Codes = UInt8[Tensor, "out in"]
-
 # How far from certain a choice starts that another method has made.
 _LEAN = 0.25
 
 
-@runtime_checkable
-class Learned(Protocol):
-    """The rounding of one weight while it is learnt; also an `nn.Module` with the parameters."""
-
-    def weight(self, W: Matrix) -> Matrix:
-        """`W` as it would be rounded now, differentiable."""
-        ...
-
-    def penalty(self, progress: float) -> Tensor:
-        """What is added to the loss of the block, `progress` from 0 to 1."""
-        ...
-
-    def rounded(self, W: Matrix) -> Rounded:
-        """`W` as codes, at the end."""
-        ...
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """A way to learn rounding: `rate` is that of Adam."""
-
-    @property
-    def rate(self) -> float: ...
-
-    @property
-    def seed(self) -> Greedy | None:
-        """The rounder whose codes it starts from, if any."""
-        ...
-
-    def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> Learned:
-        """What is learnt of `W`, before the first step; `codes` are those of the seed."""
-        ...
-
-
 @dataclass(frozen=True)
-class UpOrDown:
+class UpOrDown(SeededLearner):
     """Each weight to the grid point above or below it (AdaRound), on grids fixed beforehand.
 
     With `greedy` the choice is between the point that GPTQ took and the next one towards the
@@ -89,19 +53,13 @@ class UpOrDown:
     rate: float = 0.05
     pressure: float = 1.0
     warmup: float = 0.2
-    greedy: bool = False
-
-    @property
-    def seed(self) -> Greedy | None:
-        """GPTQ on the same grids, if it is asked for."""
-        return Greedy(range=self.range) if self.greedy else None
 
     def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> "RoundingUp":
         """Shares that reproduce `W` itself, or lean to `codes`."""
         return RoundingUp(W, scheme, self, codes)
 
 
-class RoundingUp(nn.Module):
+class RoundingUp(Learned):
     """The share of the way from the grid point below each weight to the one above."""
 
     low: Tensor
@@ -110,8 +68,8 @@ class RoundingUp(nn.Module):
     def __init__(
         self, W: Matrix, scheme: TensorScheme, learner: UpOrDown, codes: Codes | None
     ) -> None:
-        super().__init__()
-        self.scheme, self.learner = scheme, learner
+        super().__init__(scheme)
+        self.learner = learner
         self.grid = weight_grid(W, scheme, range_rule(learner.range))
         zero = 0 if self.grid.zero is None else self.grid.zero
         placed = to_groups(W, scheme.granularity) / self.grid.scale + zero
@@ -150,16 +108,11 @@ class RoundingUp(nn.Module):
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(Learner):
     """The ends of each range by learnt factors (OmniQuant's learnable weight clipping)."""
 
     range: str = "minmax"
     rate: float = 0.01
-
-    @property
-    def seed(self) -> Greedy | None:
-        """None."""
-        return None
 
     def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> "Clipping":
         """Factors of one."""
@@ -167,15 +120,14 @@ class Clip:
         return Clipping(W, scheme, self)
 
 
-class Clipping(nn.Module):
+class Clipping(Learned):
     """Factors on the lower and upper ends of the ranges of a weight's groups."""
 
     # OmniQuant's start; dividing by its sigmoid makes the first factor exactly one.
     START: ClassVar[float] = 4.0
 
     def __init__(self, W: Matrix, scheme: TensorScheme, learner: Clip) -> None:
-        super().__init__()
-        self.scheme = scheme
+        super().__init__(scheme)
         low, high = self._extremes(W)
         self.lower = nn.Parameter(torch.full_like(low, self.START))
         self.upper = nn.Parameter(torch.full_like(high, self.START))
@@ -190,11 +142,6 @@ class Clipping(nn.Module):
         scale = stored_scale(grid, self.scheme)
         grouped = to_groups(W, self.scheme.granularity)
         return from_groups(lsq_quantize(grouped, scale, grid.zero, self.scheme.format), W.shape)
-
-    def penalty(self, progress: float) -> Tensor:
-        """Nothing."""
-        del progress
-        return self.lower.new_zeros(())
 
     @torch.no_grad()
     def rounded(self, W: Matrix) -> Rounded:
@@ -221,22 +168,17 @@ class Clipping(nn.Module):
         return torch.sigmoid(v) / torch.sigmoid(torch.tensor(self.START))
 
 
-class Settled(nn.Module):
+class Settled(Learned):
     """A rounding that is learnt no further."""
 
     def __init__(self, learned: Learned, scheme: TensorScheme) -> None:
-        super().__init__()
-        self.learned, self.scheme = learned, scheme
+        super().__init__(scheme)
+        self.learned = learned
 
     def weight(self, W: Matrix) -> Matrix:
         """`W` as it is rounded."""
         rounded = self.learned.rounded(W)
         return dequantize_weight(rounded.codes, rounded.grid, self.scheme)
-
-    def penalty(self, progress: float) -> Tensor:
-        """Nothing."""
-        del progress
-        return torch.zeros(())
 
     def rounded(self, W: Matrix) -> Rounded:
         """The codes."""
@@ -266,7 +208,6 @@ class LearnedLayer(nn.Module):
         self, layer: QuantLinear | QuantConv2d, learned: Learned, affine: Affine | None
     ) -> None:
         super().__init__()
-        assert isinstance(learned, nn.Module)
         self.layer = layer
         self.learned = learned
         self.affine = affine
@@ -276,12 +217,11 @@ class LearnedLayer(nn.Module):
         weight = self.layer.weight
         assert weight is not None
         W = weight.detach().flatten(1)
-        learned: Any = self.learned
         if self.affine is None:
-            return self.layer.multiply(x, learned.weight(W).view_as(weight))
+            return self.layer.multiply(x, self.learned.weight(W).view_as(weight))
         shift = self.affine.shift
         moved = x if shift is None else x - shift
-        rounded = learned.weight(W * self.affine.scale)
+        rounded = self.learned.weight(W * self.affine.scale)
         y = self.layer.multiply(moved / self.affine.scale, rounded)
         return y if shift is None else y + functional.linear(shift, W)
 

@@ -8,12 +8,12 @@ a code.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from bitscape.algorithms.rounding import into_cell
 from bitscape.formats import TensorScheme
-from bitscape.passes.rounders import Greedy, Rounded, range_rule
+from bitscape.passes.learner import Codes, Learned, Matrix, SeededLearner
+from bitscape.passes.rounders import Rounded, range_rule
 from bitscape.quantizers import (
     Grid,
     from_groups,
@@ -25,12 +25,9 @@ from bitscape.quantizers import (
     weight_grid,
 )
 
-Matrix = Float[Tensor, "out in"]
-Codes = UInt8[Tensor, "out codes"]
-
 
 @dataclass(frozen=True)
-class InSteps:
+class InSteps(SeededLearner):
     """Each weight moves by v steps of its grid, and each step size grows by a factor exp(a).
 
     `rate` is that of v, `scale_rate` that of a. With `greedy` every weight starts inside the cell
@@ -40,7 +37,6 @@ class InSteps:
     range: str = "mse"
     rate: float = 0.01
     scale_rate: float = 0.001
-    greedy: bool = False
 
     def __post_init__(self) -> None:
         if self.rate <= 0 or self.scale_rate < 0:
@@ -49,17 +45,12 @@ class InSteps:
                 f"and {self.scale_rate}"
             )
 
-    @property
-    def seed(self) -> Greedy | None:
-        """GPTQ on the same grids, if it is asked for."""
-        return Greedy(range=self.range) if self.greedy else None
-
     def start(self, W: Matrix, scheme: TensorScheme, codes: Codes | None = None) -> "Moving":
         """No movement, or that into GPTQ's cells."""
         return Moving(W, scheme, self, codes)
 
 
-class Moving(nn.Module):
+class Moving(Learned):
     """The movement of each weight, in steps, and the growth of each step."""
 
     scale: Tensor
@@ -68,8 +59,8 @@ class Moving(nn.Module):
     def __init__(
         self, W: Matrix, scheme: TensorScheme, learner: InSteps, codes: Codes | None
     ) -> None:
-        super().__init__()
-        self.scheme, self.learner = scheme, learner
+        super().__init__(scheme)
+        self.learner = learner
         grid = weight_grid(W, scheme, range_rule(learner.range))
         self.register_buffer("scale", grid.scale)
         self.register_buffer("zero", grid.zero)
@@ -88,11 +79,6 @@ class Moving(nn.Module):
         scale = stored_scale(grid, self.scheme)
         moved = to_groups(W, self.scheme.granularity) + self.scale * self.v
         return from_groups(lsq_quantize(moved, scale, grid.zero, self.scheme.format), W.shape)
-
-    def penalty(self, progress: float) -> Tensor:
-        """Nothing."""
-        del progress
-        return self.v.new_zeros(())
 
     @torch.no_grad()
     def rounded(self, W: Matrix) -> Rounded:

@@ -21,12 +21,8 @@ from bitscape.passes.block_bases import Basis, BlockBases, basis_of
 from bitscape.passes.block_inputs import BlockInputs, Tables, learning_ranges
 from bitscape.passes.descent import block_error, descend, parameters_of, standing_in
 from bitscape.passes.finished import read_finished, read_groups, write_finished, write_groups
-from bitscape.passes.learned import (
-    Affine,
-    Learned,
-    Learner,
-    UpOrDown,
-)
+from bitscape.passes.learned import Affine, UpOrDown
+from bitscape.passes.learner import Learned, Learner
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.quantize_weights import (
     QuantizeWeights,
