@@ -93,6 +93,18 @@ def test_records_of_a_sweep(tmp_path: Path) -> None:
     assert row.protocol == "shapes, n = 100, guidance 1.5"
 
 
+def test_runs_of_fewer_images_lend_their_losses_alone(tmp_path: Path) -> None:
+    for key, n in (("a", 2000), ("b", 2000), ("c", 100)):
+        measured = {
+            "nll": {"mean": 2.5, "standard_error": 0.1, "n": 1000},
+            "fd_shapes": {"mean": 30.0, "n": n},
+        }
+        quality = Quality(protocol="shapes", n=n, seeds=(0,), metrics=measured)
+        append(tmp_path / "runs.jsonl", run(key=key, quality=quality))
+    said = [(row.metric, row.protocol.split(", ")[1]) for row in read_table(tmp_path)]
+    assert sorted(said) == [("fd_shapes", "n = 2000")] * 2 + [("nll", "n = 1000")] * 3
+
+
 def test_a_study_of_records_reads_either_accounting(tmp_path: Path) -> None:
     for index, size in enumerate((1e5, 3e5, 9e5)):
         bits = Bits(

@@ -47,6 +47,7 @@ def toy_record(cell: Cell) -> RunRecord:
         ),
         quality=Quality(protocol="toy", n=4, seeds=(0,), metrics={"nll": len(cell.key)}),
         seconds=2.0,
+        quantize_seconds=0.5,
         version="0",
         commit=None,
         machine="toy",

@@ -17,7 +17,7 @@ GRIDS = {
         ),
         "distill-*",
     ),
-    "study": ("grid.yaml", "losses.yaml", "distilled.yaml", "tokens.yaml"),
+    "study": ("[1-9]-*.yaml",),
 }
 FILES = [
     path

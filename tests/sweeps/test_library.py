@@ -67,7 +67,7 @@ def write_grid(folder: Path, family: str) -> Path:
 def runs(request, tmp_path_factory) -> Path:
     """The folder of one finished sweep."""
     folder = tmp_path_factory.mktemp(request.param)
-    sweep(write_grid(folder, request.param), folder / "runs")
+    sweep([write_grid(folder, request.param)], folder / "runs")
     return folder / "runs"
 
 
@@ -103,7 +103,7 @@ def test_only_the_samples_of_full_precision_stay(runs) -> None:
 
 
 def test_the_estimate_samples_but_leaves_nothing_behind(tmp_path) -> None:
-    found = estimate(write_grid(tmp_path, "dit"), tmp_path / "runs")
+    found = estimate([write_grid(tmp_path, "dit")], tmp_path / "runs")
     assert found.cells == 3
     assert found.seconds > 0
     assert len(found.unready) == 1 and "rtn-w99a16" in found.unready[0]

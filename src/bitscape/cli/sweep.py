@@ -13,7 +13,9 @@ from bitscape.cli.quantities import bytes_of, duration
 from bitscape.cli.terminal import Terminal, table
 from bitscape.sweeps import Executor, LocalExecutor, Progress, RayExecutor, estimate, sweep
 
-Grid = Annotated[Path, typer.Argument(metavar="GRID", help="YAML with models, recipes, seeds.")]
+Grids = Annotated[
+    list[Path], typer.Argument(metavar="GRID...", help="YAML with models, recipes, seeds.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the records; an old one continues.")]
 ExecutorName = Annotated[str, typer.Option("--executor", help="Where cells run: local or ray.")]
 Workers = Annotated[
@@ -39,7 +41,7 @@ def register(app: typer.Typer, summary: str) -> None:
 
 
 def run_sweep(
-    grid: Grid,
+    grids: Grids,
     out: Out,
     executor: ExecutorName = "local",
     workers: Workers = None,
@@ -51,19 +53,19 @@ def run_sweep(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Run every cell of GRID once; the same command continues where it stopped.
+    """Run every cell of the grids once; the same command continues where it stopped.
 
     What a cell yields does not depend on the executor or on the number of workers.
     """
     terminal = Terminal(json, verbose)
-    if not grid.is_file():
-        raise FileNotFoundError(f"the grid {grid} does not exist")
     chosen = choose_executor(executor, workers, threads, memory, address)
     if dry_run:
-        expected = estimate(grid, out, retry_failed=retry_failed)
+        expected = estimate(grids, out, retry_failed=retry_failed)
         for reason in expected.unready:
             terminal.note(f"not in the estimate: {reason}")
-        show_estimate(terminal, asdict(expected))
+        # How many cells run at once on a cluster is its own affair.
+        count = chosen.workers if isinstance(chosen, LocalExecutor) else 1
+        show_estimate(terminal, asdict(expected), count)
         return
 
     def watch(state: Progress) -> None:
@@ -74,7 +76,7 @@ def run_sweep(
 
     with terminal.progress() as report:
         records = sweep(
-            grid, out, executor=chosen, retry_failed=retry_failed, watch=watch, report=report
+            grids, out, executor=chosen, retry_failed=retry_failed, watch=watch, report=report
         )
     found = [record.model_dump(mode="json") for record in records]
     header = ("model", "recipe", "seed", "status", "seconds", "reason")

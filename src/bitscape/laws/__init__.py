@@ -1,6 +1,6 @@
 """Run records and what is learned from them; works without torch."""
 
-from bitscape.laws.findings import metric_name
+from bitscape.laws.findings import in_millions, label, metric_name
 from bitscape.laws.law import FORMS, Form, Law
 from bitscape.laws.planner import Answer, Budget, Candidate, latency, law_of, plan
 from bitscape.laws.published import published
@@ -15,7 +15,14 @@ from bitscape.laws.records import (
     repair,
     to_line,
 )
-from bitscape.laws.results import FrontierEntry, LawEntry, SettingEntry, Study, read_study
+from bitscape.laws.results import (
+    FrontierEntry,
+    LawEntry,
+    RelativeEntry,
+    SettingEntry,
+    Study,
+    read_study,
+)
 from bitscape.laws.settings import Accounting, Axis, Setting, settings_of
 from bitscape.laws.study import study
 from bitscape.laws.table import Row, from_records, read_table
@@ -34,6 +41,7 @@ __all__ = [
     "Law",
     "LawEntry",
     "Quality",
+    "RelativeEntry",
     "Row",
     "RunRecord",
     "Setting",
@@ -41,6 +49,8 @@ __all__ = [
     "Study",
     "append",
     "from_records",
+    "in_millions",
+    "label",
     "latency",
     "latest",
     "law_of",

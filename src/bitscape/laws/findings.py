@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from bitscape.laws.results import FrontierEntry, LawEntry, PointEntry, SettingEntry, Study
+from bitscape.laws.results import (
+    FrontierEntry,
+    LawEntry,
+    PointEntry,
+    SettingEntry,
+    Study,
+)
 
 SIGNIFICANT = 0.05
 _NAMED = 6
@@ -45,8 +51,10 @@ def chosen_laws(study: Study) -> list[LawEntry]:
 
 
 def label(one: SettingEntry) -> str:
-    """ "topkld W4A16"; full precision goes by its name, with the table where it has several."""
-    return one.method if min(one.w_bits, one.a_bits) >= 16 else f"{one.method} {one.scheme}"
+    """ "topkld W4A16"; full precision goes by the name its source gives it."""
+    if min(one.w_bits, one.a_bits) < 16:
+        return f"{one.method} {one.scheme}"
+    return "full precision" if one.method == "none" else one.method
 
 
 def metric_name(metric: str) -> str:
@@ -69,6 +77,11 @@ def amount(study: Study, bits: float) -> str:
 def cost(study: Study, point: PointEntry) -> float:
     """Bits of a point on the axis of the study."""
     return point.model_bits if study.axis == "model-bits" else point.compute_bits
+
+
+def in_millions(study: Study) -> bool:
+    """Whether the models are so small that bits are better told in 1e6 than in 1e9."""
+    return max(cost(study, point) for one in study.settings for point in one.points) < 0.1
 
 
 def _name(study: Study, law: LawEntry) -> str:
@@ -149,21 +162,27 @@ def _off_chart(study: Study, laws: Sequence[LawEntry]) -> list[str]:
 
 def _frontier(study: Study, ladder: tuple[str, str]) -> list[str]:
     cells = [cell for cell in study.frontier if (cell.source, cell.series) == ladder]
+    small = in_millions(study)
+    factor = 1e3 if small else 1.0
     ranges = [
-        f"{_label_of(study, index)} {_range(list(group))}"
+        f"{_label_of(study, index)} {_range(list(group), factor)}"
         for index, group in groupby(
             (cell for cell in cells if not cell.extrapolated), key=lambda cell: cell.setting
         )
     ]
     if not ranges:
         return []
-    unit = "Gbit" if study.axis == "model-bits" else "1e9 compute bits"
+    unit = (
+        ("Mbit" if small else "Gbit")
+        if study.axis == "model-bits"
+        else (f"1e{6 if small else 9} compute bits")
+    )
     said = [f"{ladder[1]} ({ladder[0]}): frontier, in {unit}: {'; '.join(ranges)}."]
     return said + _blind(study, ladder)
 
 
-def _range(cells: Sequence[FrontierEntry]) -> str:
-    low, high = cells[0].budget, cells[-1].budget
+def _range(cells: Sequence[FrontierEntry], factor: float) -> str:
+    low, high = factor * cells[0].budget, factor * cells[-1].budget
     return f"at {low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
 
@@ -256,5 +275,12 @@ def _competing(study: Study) -> list[str]:
 
 def _not_fitted(study: Study) -> list[str]:
     known = {law.setting for law in chosen_laws(study)}
-    rest = [one for one in study.settings if one.setting not in known]
-    return [f"{len(rest)} settings have too few sizes for a law."] if rest else []
+    rest: dict[str, list[int]] = {}
+    for one in study.settings:
+        if one.setting not in known:
+            rest.setdefault(one.series, []).append(len(one.points))
+    return [
+        f"{series}: {len(counts)} setting{'s have' if len(counts) > 1 else ' has'} too few sizes "
+        f"for a law, at most {max(counts)} where it takes three."
+        for series, counts in rest.items()
+    ]

@@ -104,6 +104,24 @@ class FrontierEntry(_Frozen):
     times_beyond: float
 
 
+class RelativeEntry(_Frozen):
+    """Bits over those that the family's own full precision takes for the same quality.
+
+    `ratio` is the geometric mean over `sizes`, and its interval Student's over them: the error of
+    the full-precision law is not in it. `lost` sizes are beyond that law.
+    """
+
+    setting: int
+    source: str
+    series: str
+    method: str
+    scheme: str
+    sizes: int
+    lost: int
+    ratio: float | None
+    ratio_ci: tuple[float, float] | None
+
+
 class ParallelismEntry(_Frozen):
     """The test of one exponent for all precisions of a method."""
 
@@ -133,6 +151,7 @@ class Study(_Frozen):
     frontier: tuple[FrontierEntry, ...]
     unguarded: tuple[FrontierEntry, ...]
     parallelism: tuple[ParallelismEntry, ...]
+    relative: tuple[RelativeEntry, ...] = ()
     findings: tuple[str, ...]
     caveats: tuple[str, ...]
 

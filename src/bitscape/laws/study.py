@@ -10,6 +10,7 @@ from bitscape.laws.choice import Fitted, fit_all, full_precision_of, parallelism
 from bitscape.laws.findings import caveats, findings
 from bitscape.laws.frontier import Cell, Frontier, competitors, frontiers, times_beyond
 from bitscape.laws.law import CONFIDENCE, FORMS, Form, Interval, Law
+from bitscape.laws.relative import relative, styles
 from bitscape.laws.results import (
     FrontierEntry,
     LawEntry,
@@ -85,10 +86,11 @@ def study(
             )
             for test in parallelism(settings)
         ),
+        relative=relative(fitted),
         findings=(),
         caveats=(),
     )
-    words = {"findings": findings(result), "caveats": caveats(result)}
+    words = {"findings": (*findings(result), *styles(result)), "caveats": caveats(result)}
     return result.model_copy(update=words)
 
 

@@ -6,6 +6,7 @@ axis, one metric, and where the number comes from.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -80,8 +81,18 @@ def read_csv(lines: Iterable[str], name: str) -> list[Row]:
 
 
 def from_records(records: Iterable[RunRecord], source: str) -> list[Row]:
-    """A row for each metric of each finished record; failed runs have none."""
-    return [row for record in records for row in _from_record(record, source)]
+    """A row for each metric of each finished record; failed runs have none.
+
+    What n images, losses or tokens say is not pooled with what others say: of each metric of a
+    series only the n that most runs have is kept, the greatest of several. Slices of a study that
+    repeat losses beside few images can so share one file.
+    """
+    rows = [row for record in records for row in _from_record(record, source)]
+    counts: dict[tuple[str, str], Counter[int]] = {}
+    for row, n in rows:
+        counts.setdefault((row.series, row.metric), Counter())[n] += 1
+    usual = {key: max(found, key=lambda n: (found[n], n)) for key, found in counts.items()}
+    return [row for row, n in rows if n == usual[row.series, row.metric]]
 
 
 def nominal_bits(parameters: int, w_bits: Number) -> float:
@@ -139,7 +150,8 @@ def _tidy(number: float) -> Number:
     return int(number) if number == int(number) else number
 
 
-def _from_record(record: RunRecord, source: str) -> list[Row]:
+def _from_record(record: RunRecord, source: str) -> list[tuple[Row, int]]:
+    """The rows of one record, each with the number of samples behind it."""
     bits, quality = record.bits, record.quality
     if bits is None or quality is None or record.method is None or record.scheme is None:
         return []
@@ -147,8 +159,9 @@ def _from_record(record: RunRecord, source: str) -> list[Row]:
         raise ValueError(f"{source}: record {record.key} names no family or parameters: run again")
     sampler = record.evaluation.get("sampler") or {}
     options = "".join(f", {key} {sampler[key]}" for key in sorted(sampler))
-    return [
-        Row(
+    rows = []
+    for metric, (value, n) in _values(quality.metrics, quality.n).items():
+        row = Row(
             source=source,
             table="",
             model=record.model,
@@ -161,23 +174,24 @@ def _from_record(record: RunRecord, source: str) -> list[Row]:
             a_bits=activation_bits(record.scheme),
             metric=metric,
             value=value,
-            protocol=f"{quality.protocol}, n = {quality.n}{options}",
+            protocol=f"{quality.protocol}, n = {n}{options}",
             note="",
             model_bits=bits.nominal_model / UNIT,
             actual_bits=bits.actual_model / UNIT,
             compute_bits=bits.compute / UNIT,
         )
-        for metric, value in _values(quality.metrics).items()
-    ]
+        rows.append((row, n))
+    return rows
 
 
-def _values(metrics: Mapping[str, object]) -> dict[str, float]:
-    """The metrics with a positive value: plain numbers, and the means of measured ones."""
+def _values(metrics: Mapping[str, object], images: int) -> dict[str, tuple[float, int]]:
+    """The metrics with a positive value, plain or the mean of n, and that n: else the images."""
     found = {}
     for name, content in metrics.items():
-        value = content.get("mean") if isinstance(content, dict) else content
+        measured = content if isinstance(content, dict) else {"mean": content}
+        value, n = measured.get("mean"), measured.get("n", images)
         if isinstance(value, float) and 0 < value < float("inf"):
-            found[name] = value
+            found[name] = value, n if isinstance(n, int) else images
     return found
 
 

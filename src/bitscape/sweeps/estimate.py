@@ -16,9 +16,10 @@ class Estimate:
     """Totals over the cells that still have to be run.
 
     `seconds` are those of one worker, `memory_bytes` those of the largest cell. `basis` says where
-    the seconds come from: all from earlier records of the same model and evaluation, all from
-    probes (a few samples, and a coarse count for quantization), or both. `unready` says why cells
-    could not be probed, which are then not in the totals.
+    the seconds of measuring come from: all from earlier records of the same model and evaluation,
+    all from probes of a few samples, or both. Those of quantizing are from earlier records of the
+    same model and recipe, else from a coarse count. `unready` says why cells could not be probed,
+    which are then not in the totals.
     """
 
     cells: int
@@ -46,19 +47,19 @@ def estimate_cells(
     seconds = []
     measured = counted = 0
     for cell in left:
-        kind, past = _kind(cell), _past(cell, known)
+        kind, past, made = _kind(cell), _past(cell, known), _made(cell, known)
         try:
             if kind not in probed:
                 probed[kind] = runner.probe(cell)
                 if kind not in listed and not past:
                     seconds.append(probed[kind].seconds)
-            made = 0.0 if past else runner.quantize_seconds(cell)
+            quantizing = _mean(made) if made else runner.quantize_seconds(cell)
         except (ValueError, FileNotFoundError) as error:
             unready[str(error)] = None
             continue
         counted += 1
         measured += bool(past)
-        seconds.append(sum(past) / len(past) if past else probed[kind].seconds + made)
+        seconds.append(quantizing + (_mean(past) if past else probed[kind].seconds))
     return Estimate(
         cells=len(cells),
         finished=len(cells) - len(left),
@@ -77,15 +78,29 @@ def _kind(cell: Cell) -> str:
 
 
 def _past(cell: Cell, known: dict[str, RunRecord]) -> list[float]:
-    """Seconds of finished runs of the same model and evaluation."""
+    """Seconds of measuring in finished runs of the same model and evaluation."""
     evaluation = cell.evaluation.model_dump(mode="json")
     return [
-        record.seconds
+        record.seconds - (record.quantize_seconds or 0.0)
         for record in known.values()
         if record.status == "done"
         and record.model == cell.model
         and record.evaluation == evaluation
     ]
+
+
+def _made(cell: Cell, known: dict[str, RunRecord]) -> list[float]:
+    """Seconds of quantizing in finished runs of the same model and recipe."""
+    return [
+        record.quantize_seconds
+        for record in known.values()
+        if (record.status, record.model, record.recipe) == ("done", cell.model, cell.recipe)
+        and record.quantize_seconds is not None
+    ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _basis(measured: int, left: int) -> Literal["records", "probes", "both", "nothing to do"]:

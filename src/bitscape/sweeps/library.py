@@ -32,7 +32,7 @@ from bitscape.structure import Pipeline
 from bitscape.sweeps.grid import FULL_PRECISION, Cell
 from bitscape.sweeps.runner import Cost, circumstances
 
-_PROBE = 8
+_PROBE = 32
 
 
 @dataclass
@@ -88,7 +88,7 @@ class LibraryRunner:
         )
 
     def probe(self, cell: Cell) -> Cost:
-        """The cost of evaluating `cell` from eight samples and eight losses.
+        """The cost of evaluating `cell` from a few samples and losses.
 
         Its memory counts what quantization holds, too.
         """

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bitscape.laws import Study, read_study
+from bitscape.laws import Study, read_study, study
+from bitscape.laws.table import read_csv
 from bitscape.reports.study import summary, write_study
 
 
@@ -112,3 +113,17 @@ def test_summary_says_what_the_page_says(small_study: Study) -> None:
     text = summary(small_study)
     assert "good <b> W4A8" in text and "too few sizes" in text and "off the chart" in text
     assert all(sentence in text for sentence in (*small_study.findings, *small_study.caveats))
+
+
+def test_styles_stand_beside_each_other_when_several_have_laws(tmp_path: Path) -> None:
+    lines = [
+        f"paper,m{size:g},{family},{size},{method},{w},16,fid,{raw * (w * size / 1e9) ** -0.3},50k"
+        for family, factor in (("var", 1.0), ("dit", 30.0))
+        for method, w, raw in (("fp16", 16, 3.0 * factor), ("rtn", 4, 2.5 * factor))
+        for size in (1e8, 2e8, 4e8)
+    ]
+    header = "source,model,family,params,method,w_bits,a_bits,metric,value,protocol"
+    write_study(study(read_csv([header, *lines], "test")), tmp_path)
+    assert "<h2>Styles<small>paper</small></h2>" in (tmp_path / "index.html").read_text()
+    svg = (tmp_path / "figures" / "paper-styles.svg").read_text()
+    assert svg.count("rtn W4A16: 0.545, mean of 3 sizes") == 2

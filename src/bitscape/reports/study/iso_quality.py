@@ -17,7 +17,7 @@ from bitscape.reports.study.marks import (
     new_figure,
 )
 from bitscape.reports.study.view import Line, View
-from bitscape.reports.study.words import axis_name, interval, number, remark
+from bitscape.reports.study.words import axis_unit, interval, number, remark
 
 ROWS = 48
 _PITCH = 0.235
@@ -36,7 +36,8 @@ def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
     centers = [line.entry.bits_at for line in found if line.entry.bits_at is not None] or [1.0]
     x = min(centers) / 2.2, max(centers) * 2.2
     x = max(x[0], x[1] / _REACH**3), x[1]
-    log_axes(axes, x, (1, 2))
+    factor, name = axis_unit(view.study)
+    log_axes(axes, x, (1, 2), factor)
     axes.set_yscale("linear")
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.grid(False, axis="y")
@@ -49,7 +50,7 @@ def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     target = f"{metric_name(view.study.metric)} {view.study.at:g}"
-    axes.set_xlabel(f"{axis_name(view.study)} for {target}")
+    axes.set_xlabel(f"{name} for {target}")
     axes.annotate(
         "of full\nprecision",
         (1.01, 1),

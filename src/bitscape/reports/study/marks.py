@@ -1,13 +1,15 @@
 """What the figures share: colours, markers, axes, and the words a mark says when pointed at.
 
-Colour tells the weight bits and the marker the activation bits, in every figure alike. The colours
-are Okabe and Ito's, distinct to every kind of colour vision; markers repeat what matters.
+Colour tells the weight bits and the marker the activation bits, in every figure alike; hollow marks
+and dashes are variants of such a precision: groups, zero points, floats. The colours are Okabe and
+Ito's, distinct to every kind of colour vision; markers repeat what matters.
 """
 
 import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -62,6 +64,16 @@ def marker(line: Line) -> str:
     return MARKERS.get(int(min(line.setting.a_bits, 16)), "P")
 
 
+def plain(line: Line) -> bool:
+    """Whether its scheme is told by colour and marker alone; drawn dashed and hollow if not."""
+    return re.fullmatch(r"W[\d.]+A[\d.]+", line.setting.scheme) is not None
+
+
+def dashes(line: Line) -> str | tuple[int, tuple[float, float]]:
+    """The style of a law's line."""
+    return "-" if plain(line) else (0, (4.0, 1.5))
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of so many inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
@@ -95,16 +107,18 @@ def titled(svg: str, tips: Tips) -> str:
     return _GROUP.sub(marked, svg)
 
 
-def log_axes(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
-    """Logarithmic axes with a few round ticks written out, and a faint grid."""
+def log_axes(
+    axes: Axes, x: tuple[float, float], y: tuple[float, float], factor: float = 1.0
+) -> None:
+    """Logarithmic axes with few round ticks, those of x written times `factor`, and a grid."""
     axes.set(xscale="log", yscale="log", xlim=x, ylim=y)
-    _ticks(axes.xaxis, *x)
+    _ticks(axes.xaxis, *x, factor)
     _ticks(axes.yaxis, *y)
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
 
 
-def _ticks(scale: Scale, low: float, high: float) -> None:
+def _ticks(scale: Scale, low: float, high: float, factor: float = 1.0) -> None:
     """Round ticks: 1, 2, 5 where they fit, powers of ten over many decades."""
     decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     steps: tuple[float, ...] = (1, 2, 5) if high / low < 3000 else (1,)
@@ -113,7 +127,7 @@ def _ticks(scale: Scale, low: float, high: float) -> None:
     places = [step * 10.0**decade for decade in decades for step in steps]
     scale.set_major_locator(FixedLocator([place for place in places if low <= place <= high]))
     scale.set_minor_locator(NullLocator())
-    scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    scale.set_major_formatter(FuncFormatter(lambda value, _: f"{factor * value:,.4g}"))
 
 
 def draw_law(axes: Axes, line: Line, tips: Tips, panel: str, *, band: bool = True) -> None:
@@ -126,7 +140,8 @@ def draw_law(axes: Axes, line: Line, tips: Tips, panel: str, *, band: bool = Tru
         center = np.log(law.quality(reach))
         low, high = np.exp(center - half), np.exp(np.minimum(center + half, 50))
         axes.fill_between(reach, low, high, color=shade, alpha=BAND, lw=0)
-    axes.plot(reach, law.quality(reach), color=shade, lw=1.6, gid=f"{group}-line", zorder=3)
+    curve = law.quality(reach)
+    axes.plot(reach, curve, color=shade, lw=1.6, ls=dashes(line), gid=f"{group}-line", zorder=3)
     tips[f"{group}-line"] = (law_tip(line),)
     draw_points(axes, line, tips, group, 5)
 
@@ -139,16 +154,20 @@ def draw_points(
     axes.plot(
         [line.bits[index] for index in seen],
         [line.quality[index] for index in seen],
-        marker=marker(line),
         ms=size,
-        mfc=colour(line),
-        mec="white",
-        mew=0.6,
+        **mark(line),
         ls="none",
         gid=f"{group}-p",
         zorder=4,
     )
     tips[f"{group}-p"] = tuple(point_tip(line, index) for index in seen)
+
+
+def mark(line: Line) -> dict[str, Any]:
+    """How its measurements are drawn."""
+    shade, whole = colour(line), plain(line)
+    faces = {"mfc": shade, "mec": "white", "mew": 0.6}
+    return {"marker": marker(line), **(faces if whole else {"mfc": "white", "mec": shade})}
 
 
 def law_tip(line: Line) -> str:

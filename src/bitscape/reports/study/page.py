@@ -6,6 +6,8 @@ from html import escape
 from importlib.resources import files
 
 from bitscape.laws import LawEntry, Study, metric_name
+from bitscape.reports.study.captions import CAPTIONS, GLOSSARY
+from bitscape.reports.study.styles import Picture
 from bitscape.reports.study.view import View, views
 from bitscape.reports.study.words import (
     FORM_NAMES,
@@ -15,57 +17,24 @@ from bitscape.reports.study.words import (
     remark,
 )
 
-CAPTIONS = {
-    "frontier": (
-        "The best setting at each budget, where it was measured. Thick: the frontier with its "
-        "interval. Thin: every other law over the sizes it was fitted to. Dotted: what the laws "
-        "would promise beyond those sizes."
-    ),
-    "iso-quality": (
-        "Bits each setting needs for the same quality, with 95 % intervals. Open markers lie "
-        "outside the measured sizes; arrows leave the chart. Dashed: full precision."
-    ),
-    "laws": (
-        "The laws, one panel a method, with 95 % intervals: colour is weight bits, the marker "
-        "activation bits. Parallel lines mean that a precision is worth a fixed share of the bits."
-    ),
-}
-
-GLOSSARY = {
-    "Setting": "A method at one precision. W4A16 keeps weights in 4 bits, activations in 16.",
-    "Law": (
-        "Quality falls as a power of the bits B: Q = a B^-exponent, possibly over a floor c. "
-        "A straight line in a picture with two logarithmic axes."
-    ),
-    "Form": (
-        "Power law and floor are fitted to one setting. The bivariate form adds a power of the "
-        "precision, the effective-parameter form one number for each precision; both share their "
-        "exponent among the precisions of a method. The form that best predicts a size left out of "
-        "the fit is chosen, the power law unless another is clearly better."
-    ),
-    "Interval": (
-        "Where the true value lies with 95 % confidence if the form is right (Student's t). With "
-        "four sizes there are only two degrees of freedom, so intervals are wide."
-    ),
-    "Of full precision": "Bits needed for the same quality, over those of full precision.",
-    "Left-out error": "Typical error of log Q when a size is predicted from the others.",
-    "Frontier share": "How often the setting wins its budget when residuals are redrawn.",
-    "Model bits": "Width of the weights times their number: memory.",
-    "Compute bits": "Width of weights times width of activations times number of weights.",
-}
-
 HEADS = ("setting", "sizes", "form", "exponent", "R²", "dof", "bits at {at:g}", "of full precision")
 FORM_HEADS = ("setting", "form", "exponent", "dof", "bits at {at:g}", "left-out error")
 
 
-def page(study: Study, drawn: Mapping[str, Mapping[str, str]]) -> str:
-    """The whole page; `drawn` holds the SVG of each figure by slug and kind."""
+def page(
+    study: Study, drawn: Mapping[str, Mapping[str, str]], pictures: Sequence[Picture] = ()
+) -> str:
+    """The whole page; `drawn` holds the SVG of each figure by slug and kind.
+
+    `pictures` compare the styles of a source.
+    """
     title = f"{metric_name(study.metric)} against {axis_name(study)}"
     shown = views(study)
     body = [
         f"<header><p class='brand'>bitscape law</p><h1>{escape(title)}</h1>",
         f"<p class='lede'>{escape(lede(study))}</p>{navigation(shown)}</header>",
         *(section(view, drawn.get(view.slug, {})) for view in shown),
+        *map(styles_section, pictures),
         caveats_section(study),
         glossary_section(),
         footer(study),
@@ -113,7 +82,7 @@ def section(view: View, drawn: Mapping[str, str]) -> str:
     start = f"{view.series} ({view.source}): "
     said = [one.removeprefix(start) for one in view.study.findings if one.startswith(start)]
     findings = "".join(f"<li>{escape(one[:1].upper() + one[1:])}</li>" for one in said)
-    figures = "".join(figure(view, kind, svg) for kind, svg in drawn.items())
+    figures = "".join(figure(view.slug, kind, svg) for kind, svg in drawn.items())
     protocol = "; ".join(dict.fromkeys(line.setting.protocol for line in view.lines))
     return (
         f'<section id="{view.slug}"><h2>{escape(view.series)}<small>{escape(view.source)}</small>'
@@ -123,12 +92,19 @@ def section(view: View, drawn: Mapping[str, str]) -> str:
     )
 
 
-def figure(view: View, kind: str, svg: str) -> str:
+def styles_section(picture: Picture) -> str:
+    """The families of one source beside each other, each in units of its own full precision."""
+    return f"<section><h2>Styles<small>{escape(picture.source)}</small></h2>\n" + (
+        figure(picture.slug, "styles", picture.svg) + "</section>"
+    )
+
+
+def figure(slug: str, kind: str, svg: str) -> str:
     """One figure with its caption and the files to take away."""
-    stem = f"figures/{view.slug}-{kind}"
+    stem = f"figures/{slug}-{kind}"
     text = " ".join(CAPTIONS[kind].split())
     return (
-        f'<figure class="{kind}"><div class="plot">{inlined(svg, f"{view.slug}-{kind}")}</div>'
+        f'<figure class="{kind}"><div class="plot">{inlined(svg, f"{slug}-{kind}")}</div>'
         f'<figcaption>{escape(text)} <a href="{stem}.png">PNG</a> <a href="{stem}.svg">SVG</a>'
         "</figcaption></figure>"
     )

@@ -12,18 +12,21 @@ from bitscape.reports.study.marks import (
     INK,
     Tips,
     colour,
+    dashes,
     draw_law,
     limits,
     log_axes,
-    marker,
+    mark,
     new_figure,
     y_label,
 )
 from bitscape.reports.study.view import Line, View
-from bitscape.reports.study.words import axis_name
+from bitscape.reports.study.words import axis_unit
 
 COLUMNS = 3
 PANELS = 12
+ENTRY = 1.35
+"""Inches of an entry of the legend."""
 
 
 def draw_panels(view: View) -> tuple[Figure, Tips]:
@@ -31,30 +34,43 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
     groups = methods(view)
     columns = min(COLUMNS, len(groups))
     rows = math.ceil(len(groups) / columns)
-    height = 2.5 * rows + 1.0
-    figure = new_figure(max(3.3 * columns, 5.0) + 0.5, height)
+    width = max(3.3 * columns, 5.0) + 0.5
+    handles = _handles([line for _, lines in groups for line in lines], view)
+    across = min(int(width / ENTRY), len(handles))
+    head = 0.52 + 0.2 * math.ceil(len(handles) / across)
+    height = 2.5 * rows + 0.28 + head
+    figure = new_figure(width, height)
+    factor, name = axis_unit(view.study)
     tips: Tips = {}
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     x, y = limits(view)
     shown = list(grid.flat)
     for index, (axes, (method, lines)) in enumerate(zip(shown, groups, strict=False)):
         _panel(axes, method, lines, view, tips, f"m{index}")
-        log_axes(axes, x, y)
+        log_axes(axes, x, y, factor)
         below = index + columns >= len(groups)
         axes.tick_params(labelbottom=below)
         if below:
-            axes.set_xlabel(axis_name(view.study))
+            axes.set_xlabel(name)
         if index % columns == 0:
             axes.set_ylabel(y_label(view))
     for axes in shown[len(groups) :]:
         axes.set_visible(False)
-    _legend(figure, [line for _, lines in groups for line in lines], view, height)
-    width = figure.get_figwidth()
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.02, 1 - 0.05 / height),
+        ncols=across,
+        frameon=False,
+        labelcolor=GREY,
+        handlelength=2.2,
+        columnspacing=1.4,
+    )
     figure.subplots_adjust(
         left=0.62 / width,
         right=1 - 0.12 / width,
         bottom=0.55 / height,
-        top=1 - 0.72 / height,
+        top=1 - head / height,
         wspace=0.1,
         hspace=0.22,
     )
@@ -80,22 +96,20 @@ def _panel(
     axes.set_title(method, loc="left", fontsize=10, fontweight="bold", color=INK)
 
 
-def _legend(figure: Figure, lines: Sequence[Line], view: View, height: float) -> None:
+def _handles(lines: Sequence[Line], view: View) -> list[Line2D]:
+    """What the legend shows: full precision, then each scheme once."""
     full = [line for line in view.lines if line.full][:1]
     kinds = {line.setting.scheme: line for line in [*full, *lines]}
-    handles = [
-        Line2D([], [], color=colour(line), marker=marker(line), mec="white", ms=6, lw=1.6)
-        for line in kinds.values()
+    return [
+        Line2D(
+            [],
+            [],
+            color=colour(line),
+            ls=dashes(line),
+            lw=1.6,
+            ms=6,
+            label="full precision" if line.full else scheme,
+            **mark(line),
+        )
+        for scheme, line in kinds.items()
     ]
-    names = ["full precision" if line.full else scheme for scheme, line in kinds.items()]
-    figure.legend(
-        handles,
-        names,
-        loc="upper left",
-        bbox_to_anchor=(0.02, 1 - 0.05 / height),
-        ncols=max(len(names), 1),
-        frameon=False,
-        labelcolor=GREY,
-        handlelength=1.6,
-        columnspacing=1.4,
-    )

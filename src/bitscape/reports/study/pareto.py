@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from bitscape.laws import FrontierEntry, metric_name
+from bitscape.laws import FrontierEntry, label, metric_name
 from bitscape.reports.study.marks import (
     BAND,
     GREY,
@@ -23,10 +23,13 @@ from bitscape.reports.study.marks import (
     y_label,
 )
 from bitscape.reports.study.view import Line, View, even
-from bitscape.reports.study.words import axis_name, label
+from bitscape.reports.study.words import axis_unit
 
 _SHOWN = 2.0
 """Measurements this many times worse than the worst of the frontier are left out."""
+
+EDGE = 0.25
+"""The share of the width next to the left edge where a name has no room on the left."""
 
 _HALO = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.7}
 
@@ -48,9 +51,10 @@ def draw_frontier(view: View) -> tuple[Figure, Tips]:
         draw_points(axes, line, tips, f"q-s{line.setting.setting}", 4.5, y[1])
     measured = [cell for cell in view.cells if not cell.extrapolated]
     for index, stretch in enumerate(_stretches(measured)):
-        _stretch(axes, lines[stretch[0].setting], stretch, tips, f"f{index}")
+        _stretch(axes, lines[stretch[0].setting], stretch, tips, f"f{index}", x)
     _unguarded(axes, view)
-    log_axes(axes, x, y)
+    factor, name = axis_unit(view.study)
+    log_axes(axes, x, y, factor)
     if y[0] < view.study.at < y[1]:
         axes.axhline(view.study.at, color=GREY, lw=0.8, ls=(0, (2, 3)), zorder=0)
         axes.annotate(
@@ -62,7 +66,7 @@ def draw_frontier(view: View) -> tuple[Figure, Tips]:
             color=GREY,
             fontsize=8,
         )
-    axes.set_xlabel(f"budget: {axis_name(view.study)}")
+    axes.set_xlabel(f"budget: {name}")
     axes.set_ylabel(y_label(view))
     return figure, tips
 
@@ -72,9 +76,17 @@ def _stretches(cells: Sequence[FrontierEntry]) -> list[list[FrontierEntry]]:
 
 
 def _stretch(
-    axes: Axes, line: Line, cells: Sequence[FrontierEntry], tips: Tips, group: str
+    axes: Axes,
+    line: Line,
+    cells: Sequence[FrontierEntry],
+    tips: Tips,
+    group: str,
+    x: tuple[float, float],
 ) -> None:
-    """One setting's part of the frontier, with its interval and its name."""
+    """One setting's part of the frontier, with its interval and its name.
+
+    The name stands below a falling line on its left; at the left edge above it on its right.
+    """
     shade, reach = colour(line), even(cells[0].budget, cells[-1].budget * 1.0001, 30)
     center = np.log(line.law.quality(reach))
     half = line.law.t * line.law.deviation(reach)
@@ -91,13 +103,14 @@ def _stretch(
     )
     tips[f"{group}-s{line.setting.setting}-line"] = (law_tip(line),)
     middle = len(reach) // 2
+    edge = np.log(reach[middle] / x[0]) < EDGE * np.log(x[1] / x[0])
     axes.annotate(
         label(line.setting),
         (reach[middle], float(np.exp(center[middle]))),
-        (0, -13),
+        (7, 6) if edge else (-6, -6),
         textcoords="offset points",
-        ha="center",
-        va="top",
+        ha="left" if edge else "right",
+        va="bottom" if edge else "top",
         color=INK,
         fontsize=8.5,
         fontweight="bold",
@@ -120,9 +133,9 @@ def _unguarded(axes: Axes, view: View) -> None:
         axes.annotate(
             "extrapolated, not measured",
             (bits[seen[-1]], quality[seen[-1]]),
-            (6, -2),
+            (-6, -2),
             textcoords="offset points",
-            ha="left",
+            ha="right",
             va="center",
             fontsize=8,
             color=GREY,

@@ -55,6 +55,11 @@ def views(study: Study) -> list[View]:
     return [_view(study, labels, *ladder) for ladder in ladders]
 
 
+def stem(source: str) -> str:
+    """A source as the beginning of a file's name."""
+    return re.sub(r"[^a-zA-Z0-9.]+", "-", source.rsplit("/", 1)[-1]).strip("-.").replace(".", "-")
+
+
 def even(low: float, high: float, count: int = 40) -> np.ndarray:
     """Numbers evenly spaced in logarithm."""
     return np.exp(np.linspace(np.log(low), np.log(high), count))
@@ -64,12 +69,11 @@ def _view(study: Study, labels: Sequence[str], source: str, series: str) -> View
     laws = [
         one for one in study.laws if one.chosen and (one.source, one.series) == (source, series)
     ]
-    stem = re.sub(r"[^a-zA-Z0-9.]+", "-", source.rsplit("/", 1)[-1]).strip("-.")
     return View(
         study=study,
         source=source,
         series=series,
-        slug=f"{stem}-{series}".lower().replace(".", "-"),
+        slug=f"{stem(source)}-{series}".lower().replace(".", "-"),
         lines=tuple(_line(study, labels, law) for law in laws),
         cells=tuple(one for one in study.frontier if (one.source, one.series) == (source, series)),
         unguarded=tuple(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bitscape.laws import LawEntry, SettingEntry, Study
+from bitscape.laws import LawEntry, Study, in_millions, label
 
 FORM_NAMES = {
     "power": "power law",
@@ -17,6 +17,13 @@ Ends = tuple[float | None, float | None] | None
 def axis_name(study: Study) -> str:
     """The axis with its unit."""
     return "model bits (Gbit)" if study.axis == "model-bits" else "compute bits (1e9)"
+
+
+def axis_unit(study: Study) -> tuple[float, str]:
+    """A factor for the numbers along a figure's axis, and its name with the unit that they get."""
+    if not in_millions(study):
+        return 1.0, axis_name(study)
+    return 1e3, "model bits (Mbit)" if study.axis == "model-bits" else "compute bits (1e6)"
 
 
 def number(value: float | None) -> str:
@@ -48,11 +55,6 @@ def remark(law: LawEntry) -> str:
         far = law.times_beyond >= 1.05
         return f"extrapolated {law.times_beyond:.3g} times" if far else "just outside the sizes"
     return ""
-
-
-def label(one: SettingEntry) -> str:
-    """ "topkld W4A16"; full precision goes by its name alone."""
-    return one.method if min(one.w_bits, one.a_bits) >= 16 else f"{one.method} {one.scheme}"
 
 
 def names(study: Study) -> list[str]:
