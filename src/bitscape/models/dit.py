@@ -33,7 +33,7 @@ from bitscape.models.layers import (
     sine_frequencies,
 )
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
-from bitscape.models.sampling import guide
+from bitscape.models.sampling import doubled, guide
 from bitscape.models.solvers import make_solver
 from bitscape.structure import (
     Block,
@@ -234,9 +234,7 @@ class DiTAdapter(Denoising):
             else make_solver(solver, self.diffusion, count, randomness, clip, eta)
         )
         guided = guidance not in (0, 1)
-        labels = conditions
-        if guided:
-            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        labels = doubled(conditions, config.num_classes) if guided else conditions
         x = randomness.normal(*self.shape)
         for position, t in enumerate(path.times):
             now = torch.full_like(labels, t)

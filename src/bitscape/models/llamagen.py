@@ -26,7 +26,7 @@ from bitscape.models.llama import (
     rotary,
     scale_fold,
 )
-from bitscape.models.sampling import guide, pick_tokens
+from bitscape.models.sampling import doubled, guide, pick_tokens
 from bitscape.models.token_prediction import TokenPrediction
 from bitscape.models.vq import VQ_LAYOUT, VQTokenizer, tiny_vq, vq16
 from bitscape.structure import (
@@ -193,9 +193,8 @@ class LlamaGenAdapter(TokenPrediction):
         map of codes.
         """
         config, arrangement = self.config, self.config.arrangement
-        guided, labels = guidance not in (0, 1), conditions
-        if guided:
-            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        guided = guidance not in (0, 1)
+        labels = doubled(conditions, config.num_classes) if guided else conditions
         cells = len(arrangement.writes)
         stores = caches(config.depth, cells)
         # One column more: the index of "reads nothing" is the last, which stays zero.

@@ -28,7 +28,7 @@ from bitscape.models.layers import (
 )
 from bitscape.models.mar_network import MAR, MARConfig, Positions, put, take
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
-from bitscape.models.sampling import guide
+from bitscape.models.sampling import doubled, guide
 from bitscape.structure import (
     Absorb,
     Block,
@@ -167,9 +167,8 @@ class MARAdapter:
         counts = masked_counts(length, iterations or config.iterations)
         path = Ancestral(self.diffusion, steps or config.head_steps, clip)
         order = randomness.permutations(length)
-        labels = conditions
-        if guidance not in (0, 1):
-            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        guided = guidance not in (0, 1)
+        labels = doubled(conditions, config.num_classes) if guided else conditions
         copies = len(labels) // batch
         tokens = torch.zeros(batch, length, config.latent_channels, device=order.device)
         for before, after in zip(counts, counts[1:], strict=False):

@@ -20,7 +20,7 @@ from bitscape.models.family import Family
 from bitscape.models.layers import block_sites, dit_folds, head_fold
 from bitscape.models.maskgit import MASKGIT_LAYOUT, MaskGITConfig, MaskGITTokenizer
 from bitscape.models.rar_network import PREFIX, RAR, RARConfig
-from bitscape.models.sampling import guide, pick_tokens
+from bitscape.models.sampling import doubled, guide, pick_tokens
 from bitscape.models.token_prediction import TokenPrediction
 from bitscape.structure import (
     Block,
@@ -92,10 +92,8 @@ class RARAdapter(TokenPrediction):
 
         A power of 0 keeps it constant; `guidance` 1 (or 0) goes without.
         """
-        config, labels, count = self.config, conditions, self.config.tokens
-        guided = guidance not in (0, 1)
-        if guided:
-            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        config, count, guided = self.config, self.config.tokens, guidance not in (0, 1)
+        labels = doubled(conditions, config.num_classes) if guided else conditions
         stores = caches(config.depth, count + 1)
         inputs, first, chosen = labels.new_zeros(len(labels), 0), 0, []
         for token in range(count):

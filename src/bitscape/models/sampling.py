@@ -7,6 +7,11 @@ from torch import Tensor
 Logits = Float[Tensor, "batch token code"]
 
 
+def doubled(labels: Int[Tensor, " image"], without: int) -> Int[Tensor, " both"]:
+    """`labels`, then the class `without` any condition as often: the batch that `guide` reads."""
+    return torch.cat([labels, torch.full_like(labels, without)])
+
+
 def guide(both: Float[Tensor, " both *rest"], strength: float) -> Float[Tensor, " batch *rest"]:
     """(1 + s) conditional - s unconditional, for outputs stacked in that order along the batch."""
     conditional, unconditional = both.chunk(2)

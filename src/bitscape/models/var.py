@@ -23,7 +23,7 @@ from bitscape.models.multiscale import (
     MultiScaleConfig,
     MultiScaleTokenizer,
 )
-from bitscape.models.sampling import guide, pick_tokens
+from bitscape.models.sampling import doubled, guide, pick_tokens
 from bitscape.models.token_prediction import TokenPrediction
 from bitscape.models.var_network import VAR, VARConfig
 from bitscape.structure import (
@@ -103,9 +103,8 @@ class VARAdapter(TokenPrediction):
         Guidance t combines (1 + t) conditional - t unconditional logits, t = guidance * scale /
         last scale, and doubles the batch. Returns the reconstructed latent map.
         """
-        config, batch, labels = self.config, len(conditions), conditions
-        if guidance:
-            labels = torch.cat([conditions, torch.full_like(conditions, config.num_classes)])
+        config, batch = self.config, len(conditions)
+        labels = doubled(conditions, config.num_classes) if guidance else conditions
         stores = caches(config.depth, sum(pn * pn for pn in config.patch_nums))
         first, last = 0, len(config.patch_nums) - 1
         shape = (len(labels), config.patch_nums[0] ** 2, config.latent_channels)

@@ -17,18 +17,17 @@ from torch.nn import functional
 from bitscape.formats import TensorScheme
 from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.coded import CodedWeight
+from bitscape.nn.editable import Editable
 from bitscape.nn.prologue import check_scale, compose_affine, keep_after_fold
 from bitscape.quantizers import Centroids, Grid
 from bitscape.structure import Absorb, Site, StepClock
 
 
-class QuantConv2d(nn.Module):
+class QuantConv2d(Editable):
     """A 2-d convolution in the normal form; a fresh one computes exactly what its source did."""
 
     shift: Tensor | None
     scale: Tensor | None
-    weight: nn.Parameter | None
-    delta: nn.Parameter | None
     bias: nn.Parameter | None
     coded: CodedWeight | None
     activation: ActivationQuantizer | None
@@ -87,36 +86,22 @@ class QuantConv2d(nn.Module):
         self, scale: Float[Tensor, " in"], shift: Float[Tensor, " in"] | None = None
     ) -> None:
         """Replace u by (u - shift) / scale, exactly: W <- W diag(scale), bias += W shift."""
-        self._require_float("affine")
-        assert self.weight is not None
-        if self.delta is not None:
-            raise RuntimeError(
-                f"{self.site.name} holds a learned delta: call `bake` before `affine`"
-            )
+        weight = self._editable("affine")
         check_scale(scale, self.site.name)
         if shift is not None:
-            constant = (self.weight.double().sum(dim=(2, 3)) * self._by_group(shift)).sum(dim=1)
+            constant = (weight.double().sum(dim=(2, 3)) * self._by_group(shift)).sum(dim=1)
             bias = 0 if self.bias is None else self.bias.double()
-            moved = (bias + constant).to(self.weight.dtype)
-            self.bias = nn.Parameter(moved, requires_grad=self.weight.requires_grad)
-        self.weight.copy_(self.weight.double() * self._by_group(scale)[:, :, None, None])
-        scale = scale.to(self.weight, copy=True)
-        shift = None if shift is None else shift.to(self.weight, copy=True)
+            moved = (bias + constant).to(weight.dtype)
+            self.bias = nn.Parameter(moved, requires_grad=weight.requires_grad)
+        weight.copy_(weight.double() * self._by_group(scale)[:, :, None, None])
+        scale = scale.to(weight, copy=True)
+        shift = None if shift is None else shift.to(weight, copy=True)
         self.scale, self.shift = compose_affine(self.scale, self.shift, scale, shift)
 
     @property
     def pads_with_zeros(self) -> bool:
         """Whether windows at the edges hold zeros."""
         return any(self.padding) and self.padding_mode == "constant"
-
-    @torch.no_grad()
-    def bake(self) -> None:
-        """Merge the learned delta into W, exactly."""
-        self._require_float("bake")
-        assert self.weight is not None
-        if self.delta is not None:
-            self.weight.add_(self.delta)
-            self.delta = None
 
     def drop_prologue(self, absorbed: Set[Absorb] = frozenset(Absorb)) -> None:
         """Forget the parts of the prologue that the producer of x has absorbed.
@@ -160,9 +145,3 @@ class QuantConv2d(nn.Module):
         """Row o holds the entries of the channels that output o reads."""
         rows = vector.double().view(self.groups, -1)
         return rows.repeat_interleave(self.weight_shape[0] // self.groups, dim=0)
-
-    def _require_float(self, method: str) -> None:
-        if self.weight is None:
-            raise RuntimeError(
-                f"{self.site.name} is already coded: call `{method}` before `set_codes`"
-            )

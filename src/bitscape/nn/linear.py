@@ -19,13 +19,14 @@ from torch.nn import functional
 from bitscape.formats import TensorScheme
 from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.coded import CodedWeight
+from bitscape.nn.editable import Editable
 from bitscape.nn.hadamard import check_order, hadamard_transform, inverse_hadamard_transform
 from bitscape.nn.prologue import check_scale, compose_affine, keep_after_fold
 from bitscape.quantizers import Centroids, Grid
 from bitscape.structure import Absorb, Site, StepClock
 
 
-class QuantLinear(nn.Module):
+class QuantLinear(Editable):
     """A linear layer in the normal form; a fresh one computes exactly what its source did.
 
     `weight` is float, in the basis of u, until `set_codes` replaces it by `coded`. `rotation` is
@@ -37,8 +38,6 @@ class QuantLinear(nn.Module):
     signs: Tensor | None
     lowrank_down: Tensor | None
     lowrank_up: Tensor | None
-    weight: nn.Parameter | None
-    delta: nn.Parameter | None
     bias: nn.Parameter | None
     coded: CodedWeight | None
     activation: ActivationQuantizer | None
@@ -165,15 +164,6 @@ class QuantLinear(nn.Module):
             up = torch.cat([self.lowrank_up, up], dim=1)
         self.lowrank_down, self.lowrank_up = down, up
 
-    @torch.no_grad()
-    def bake(self) -> None:
-        """Merge the learned delta into W, exactly."""
-        self._require_float("bake")
-        assert self.weight is not None
-        if self.delta is not None:
-            self.weight.add_(self.delta)
-            self.delta = None
-
     def drop_prologue(self, absorbed: Set[Absorb] = frozenset(Absorb)) -> None:
         """Forget the parts of the prologue that the producer of x has absorbed.
 
@@ -240,18 +230,3 @@ class QuantLinear(nn.Module):
         bias = 0 if self.bias is None else self.bias.double()
         moved = (bias + constant).to(self.weight.dtype)
         self.bias = nn.Parameter(moved, requires_grad=self.weight.requires_grad)
-
-    def _require_float(self, method: str) -> None:
-        if self.weight is None:
-            raise RuntimeError(
-                f"{self.site.name} is already coded: call `{method}` before `set_codes`"
-            )
-
-    def _editable(self, method: str) -> nn.Parameter:
-        self._require_float(method)
-        if self.delta is not None:
-            raise RuntimeError(
-                f"{self.site.name} holds a learned delta: call `bake` before `{method}`"
-            )
-        assert self.weight is not None
-        return self.weight
