@@ -14,9 +14,12 @@ attention products ("attend") and the ends of a U-Net, its time embedding ("time
 convolutions ("input", "output"), keep everything.
 """
 
+import functools
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import get_args
 
 from bitscape.formats.codebook import Codebook
@@ -54,7 +57,8 @@ def _block(elements: Format, size: int, scale: Format) -> TensorScheme:
     return TensorScheme(elements, Granularity("group", size), scale_format=scale)
 
 
-def _named_sites() -> dict[str, SiteScheme]:
+@functools.cache
+def _named_sites() -> Mapping[str, SiteScheme]:
     e4m3 = Float(4, 3)
     channel, token, tensor = (Granularity(kind) for kind in ("channel", "token", "tensor"))
     sites = {
@@ -72,7 +76,7 @@ def _named_sites() -> dict[str, SiteScheme]:
     for name, block in blocks.items():
         sites[name] = SiteScheme(block, replace(block, dynamic=True))
         sites[f"{name}A16"] = SiteScheme(block, None)
-    return sites
+    return MappingProxyType(sites)
 
 
 def known_schemes() -> tuple[str, ...]:
