@@ -15,6 +15,7 @@ from bitscape.laws.records import (
     repair,
     to_line,
 )
+from bitscape.laws.relative import comparable
 from bitscape.laws.results import (
     FrontierEntry,
     LawEntry,
@@ -48,6 +49,7 @@ __all__ = [
     "SettingEntry",
     "Study",
     "append",
+    "comparable",
     "from_records",
     "in_millions",
     "label",

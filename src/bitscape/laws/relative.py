@@ -54,19 +54,29 @@ def relative(fitted: Sequence[Fitted]) -> tuple[RelativeEntry, ...]:
     return tuple(found)
 
 
-def styles(study: Study) -> list[str]:
-    """What equal settings cost in several series of one source, each in its own full precision."""
-    groups: dict[tuple[str, str], list[RelativeEntry]] = {}
+def comparable(study: Study) -> dict[str, dict[str, list[RelativeEntry]]]:
+    """Of each source its settings, by label, that several of its series have at every size."""
+    sources: dict[str, dict[str, list[RelativeEntry]]] = {}
     for one in study.relative:
         if one.ratio is not None and not one.lost:
-            groups.setdefault((one.source, label(study.settings[one.setting])), []).append(one)
+            groups = sources.setdefault(one.source, {})
+            groups.setdefault(label(study.settings[one.setting]), []).append(one)
+    for groups in sources.values():
+        for name, several in list(groups.items()):
+            if len({one.series for one in several}) < 2:
+                del groups[name]
+    return {source: groups for source, groups in sources.items() if groups}
+
+
+def styles(study: Study) -> list[str]:
+    """What equal settings cost in several series of one source, each in its own full precision."""
     return [
         f"{source}: {name} takes, of its own full precision's bits for the same "
         f"{metric_name(study.metric)}, "
         + ", ".join(f"{one.ratio:.2f}{_ends(one)} in {one.series}" for one in several)
         + "."
-        for (source, name), several in groups.items()
-        if len({one.series for one in several}) > 1
+        for source, groups in comparable(study).items()
+        for name, several in groups.items()
     ]
 
 

@@ -13,7 +13,7 @@ from bitscape.formats import Granularity, MixedInt, QuantScheme, TensorScheme, t
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.finished import read_finished, write_finished
-from bitscape.passes.match_outputs import Matching
+from bitscape.passes.match_outputs import Matching, paired_inputs_of, round_matched
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.rounders import Rounded, Rounder
 from bitscape.structure import Block, Call, Kind, Pipeline, Site
@@ -186,23 +186,25 @@ class _Work:
     ) -> dict[str, Hessian] | dict[str, PairedInputs]:
         """What is seen of the inputs of the sites `names`."""
         if self.matching is not None:
-            return self.matching.observe(place, names)
+            pairs = {name: paired_inputs_of(self.layer(name)) for name in names}
+            place.observe_both(pairs)
+            return pairs
         kept = {name: hessian_of(self.network, name) for name in names}
         place.observe(kept)
         return kept
 
     def round(self, name: str, seen: Hessian | PairedInputs | None) -> Rounded:
         """The codes of one site; ValueErrors name it."""
-        W = self.layer(name).effective_weight().detach().flatten(1).float()
+        layer, scheme = self.layer(name), self.schemes[name]
+        W = layer.effective_weight().detach().flatten(1).float()
         if seen is not None and not seen.rows:
             # A Hessian of nothing would make every column dead, and the weights zero.
             raise ValueError(f"{name} is never reached by the calibration calls: record others")
         try:
             if isinstance(seen, PairedInputs):
-                assert self.matching is not None
-                return self.matching.round(name, self.step.rounder, self.schemes[name], seen)
+                return round_matched(W, layer.bias, self.step.rounder, scheme, seen)
             H = None if seen is None else seen.matrix()
-            return self.step.rounder(W, self.schemes[name], H)
+            return self.step.rounder(W, scheme, H)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 

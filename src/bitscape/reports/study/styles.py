@@ -1,6 +1,7 @@
 """Families beside each other, each in units of its own full precision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from bitscape.laws import RelativeEntry, Study
+from bitscape.laws import RelativeEntry
 from bitscape.reports.study.marks import (
     GREY,
     INK,
@@ -34,34 +35,19 @@ class Picture(NamedTuple):
     svg: str
 
 
-def styles(study: Study) -> dict[str, list[RelativeEntry]]:
-    """What can be compared of each source: settings that several of its series have."""
-    sources: dict[str, list[RelativeEntry]] = {}
-    for one in study.relative:
-        if one.ratio is not None and not one.lost:
-            sources.setdefault(one.source, []).append(one)
-    shared: dict[str, list[RelativeEntry]] = {}
-    for source, entries in sources.items():
-        seen: dict[tuple[str, str], set[str]] = {}
-        for one in entries:
-            seen.setdefault((one.method, one.scheme), set()).add(one.series)
-        kept = [one for one in entries if len(seen[one.method, one.scheme]) > 1]
-        shared |= {source: kept} if kept else {}
-    return shared
-
-
-def beside(source: str, entries: Sequence[RelativeEntry], folder: Path) -> Picture:
+def beside(source: str, groups: Mapping[str, Sequence[RelativeEntry]], folder: Path) -> Picture:
     """Write the figure of one source as PNG and SVG."""
     slug = stem(source).lower()
     with matplotlib.rc_context(dict(STYLE)):  # type: ignore[arg-type]
-        figure, tips = draw_styles(entries)
+        figure, tips = draw_styles(groups)
     _, svg = save(figure, tips, folder / f"{slug}-styles")
     return Picture(source, slug, svg.read_text())
 
 
-def draw_styles(entries: Sequence[RelativeEntry]) -> tuple[Figure, Tips]:
+def draw_styles(groups: Mapping[str, Sequence[RelativeEntry]]) -> tuple[Figure, Tips]:
     """A row for each setting, a mark for each series."""
-    rows = list(dict.fromkeys(f"{one.method} {one.scheme}" for one in entries))
+    rows = list(groups)
+    entries = sorted(chain(*groups.values()), key=lambda one: one.setting)
     series = list(dict.fromkeys(one.series for one in entries))
     height = PITCH * len(rows) + 1.15
     figure = new_figure(7.6, height)

@@ -7,13 +7,13 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from bitscape.evaluation.storage import write_whole
-from bitscape.laws import Study
+from bitscape.laws import Study, comparable
 from bitscape.reports.study.iso_quality import draw_iso_quality
 from bitscape.reports.study.marks import STYLE, Tips, save
 from bitscape.reports.study.page import page
 from bitscape.reports.study.panels import draw_panels
 from bitscape.reports.study.pareto import draw_frontier
-from bitscape.reports.study.styles import beside, styles
+from bitscape.reports.study.styles import beside
 from bitscape.reports.study.view import View, views
 
 DRAWINGS: dict[str, Callable[[View], tuple[Figure, Tips]]] = {
@@ -35,7 +35,7 @@ def write_study(study: Study, out: Path) -> list[Path]:
     for old in [*figures.glob("*.png"), *figures.glob("*.svg")]:
         old.unlink()
     drawn = {view.slug: draw(view, figures) for view in views(study) if view.drawn}
-    pictures = [beside(source, entries, figures) for source, entries in styles(study).items()]
+    pictures = [beside(source, groups, figures) for source, groups in comparable(study).items()]
     write_whole(index, page(study, drawn, pictures).encode())
     return [law, index]
 
