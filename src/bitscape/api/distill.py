@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bitscape import artefacts
+from bitscape.api.load import NORMAL_FORM, load
 from bitscape.api.model import Model
-from bitscape.api.quantize import Progress, quantize
+from bitscape.api.quantize import Progress, job_fingerprint, quantize
 from bitscape.calibration import CalibrationSet
 from bitscape.passes import Pace
 from bitscape.recipes import RECIPES, Recipe, find_recipe
@@ -42,22 +44,42 @@ def distill(
     """
     chosen = trained_recipe(recipe, data=data, **options)
     pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes, shard)
-    writes = Ranks.current().first and out is not None
-    result = quantize(
-        model,
-        chosen,
-        out=out if writes else None,
-        calibration=calibration,
-        seed=seed,
-        progress=progress,
-        pace=pace,
-    )
-    if writes and out is not None:
+    ranks = Ranks.current()
+    first_out = Path(out) if ranks.first and out is not None else None
+    if _finished(model, chosen, first_out, calibration, seed):
+        assert out is not None
+        result = load(out, device=model.device, kernel=NORMAL_FORM)
+    else:
+        result = quantize(
+            model,
+            chosen,
+            out=first_out,
+            calibration=calibration,
+            seed=seed,
+            progress=progress,
+            pace=pace,
+        )
+    if first_out is not None:
         log = result.report["method"]["training"]["log"]
         lines = [*log, {"steps": log[-1]["step"], **peaks()}]
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        (Path(out) / CURVES).write_text(text)
+        (first_out / CURVES).write_text(text)
     return result
+
+
+def _finished(
+    model: Model,
+    recipe: Recipe,
+    out: Path | None,
+    calibration: CalibrationSet | None,
+    seed: int,
+) -> bool:
+    """Whether this very run was finished and killed before it could clean up.
+
+    The first process looks, and all are told: one that trained alone would wait for the others.
+    """
+    job = job_fingerprint(model, recipe, calibration, seed)
+    return Ranks.current().shared(out is not None and artefacts.finish_interrupted(out, job))
 
 
 def trained_recipe(

@@ -12,7 +12,7 @@ from bitscape.api.model import Model
 from bitscape.calibration import record
 from bitscape.evaluation import Settings, balanced_labels, teacher_forced_losses
 from bitscape.formats import tensor_cost
-from bitscape.passes import Distill, Training
+from bitscape.passes import Distill, QuantizeWeights, Training, weight_sites
 from bitscape.recipes import Recipe
 from bitscape.structure import Call, Kind, Pipeline, invoke
 from bitscape.zoo import shapes_protocol
@@ -47,7 +47,7 @@ def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     product on this machine.
     """
     pipeline = model.pipeline
-    weights = _weights(pipeline)
+    shapes, coded = _matrices(pipeline), weight_sites(pipeline, recipe.quant_scheme())
     samples = recipe.calibration.samples
     labels = balanced_labels(_PROBE, pipeline.adapter.num_classes)
     start = time.perf_counter()
@@ -55,16 +55,14 @@ def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     per_image = (time.perf_counter() - start) / _PROBE
     # One batch keeps as many calls whatever its size.
     recorded = _call_bytes(found.calls) * samples // _PROBE
-    operations = sum(columns**3 + rows * columns**2 for _, (rows, columns) in weights)
-    hessians = _FLOAT_BYTES * max(columns**2 for _, (_, columns) in weights) * len(weights)
-    scheme = recipe.quant_scheme()
-    artefact = sum(
-        tensor_cost(shape, scheme.at(role).weight).total_bytes for role, shape in weights
-    )
-    artefact += _stored_bytes(pipeline.tokenizer)
-    artefact += _stored_bytes(pipeline.network) - sum(2 * r * c for _, (r, c) in weights)
+    operations = sum(columns**3 + rows * columns**2 for rows, columns in shapes.values())
+    hessians = _FLOAT_BYTES * max(columns**2 for _, columns in shapes.values()) * len(shapes)
+    artefact = _stored_bytes(pipeline.tokenizer) + _stored_bytes(pipeline.network)
+    for site, scheme in coded:
+        rows, columns = shapes[site.name]
+        artefact += tensor_cost((rows, columns), scheme).total_bytes - 2 * rows * columns
     training = _training(recipe)
-    steps, copies = 0.0, 2
+    steps, copies = 0.0, 3 if _matched(recipe) else 2
     if training is not None:
         steps = training.steps * training.batch * _PASSES * _seconds_a_row(pipeline, found.calls)
         copies += _STATES
@@ -102,15 +100,20 @@ def estimate_evaluate(model: Model, settings: Settings, *, beside: bool) -> Esti
     )
 
 
-def _weights(pipeline: Pipeline) -> list[tuple[str, tuple[int, int]]]:
-    """Role and matrix shape of every site that has a weight."""
-    found = []
+def _matrices(pipeline: Pipeline) -> dict[str, tuple[int, int]]:
+    """The matrix shape of the weight of every site that has one."""
+    shapes = {}
     for site in pipeline.adapter.sites(pipeline.network):
-        if site.kind is Kind.ATTEND:
-            continue
-        weight = pipeline.network.get_submodule(site.name).get_parameter("weight")
-        found.append((site.role.value, (weight.shape[0], weight[0].numel())))
-    return found
+        if site.kind is not Kind.ATTEND:
+            weight = pipeline.network.get_submodule(site.name).get_parameter("weight")
+            shapes[site.name] = (weight.shape[0], weight[0].numel())
+    return shapes
+
+
+def _matched(recipe: Recipe) -> bool:
+    """Whether outputs are matched to those of full precision, which is then kept beside."""
+    steps = recipe.build().passes()
+    return any(isinstance(step, QuantizeWeights) and step.matched is not None for step in steps)
 
 
 def _training(recipe: Recipe) -> Training | None:

@@ -161,7 +161,7 @@ TINY = UNetConfig(
     num_heads=2,
     norm_num_groups=4,
     diffusion=_latent_diffusion(0.0015, 0.0195),
-    steps=10,
+    steps=5,
 )
 
 

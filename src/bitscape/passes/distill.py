@@ -26,7 +26,7 @@ from bitscape.passes.stages import Stages, check_stages, in_stages
 from bitscape.passes.student import LowRank, StudentLayer, enrolled, static_quantizers
 from bitscape.passes.training import Training
 from bitscape.structure import Pipeline
-from bitscape.training import Ranks, Run, gather, spread, train, whole
+from bitscape.training import Ranks, Run, gather, shard, train, whole
 
 EVERY_FIELD: frozenset[Field] = frozenset(
     {"scale", "shift", "rotation", "lowrank", "delta", "codes", "activation"}
@@ -267,8 +267,8 @@ def _sharded(
     if not wanted or Ranks.current().count == 1:
         yield student, teacher
         return
-    parts = spread(student)
-    yield parts, None if teacher is None else spread(teacher)
+    parts = shard(student)
+    yield parts, None if teacher is None else shard(teacher)
     gather(parts.network, student.network)
 
 

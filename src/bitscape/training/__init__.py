@@ -5,7 +5,7 @@ from bitscape.training.loop import Progress, Run, Task, train
 from bitscape.training.optimizers import adamw, muon
 from bitscape.training.plan import Plan
 from bitscape.training.ranks import Ranks
-from bitscape.training.shards import gather, spread, whole
+from bitscape.training.shards import gather, shard, whole
 
 __all__ = [
     "LazyAdam",
@@ -17,7 +17,7 @@ __all__ = [
     "adamw",
     "gather",
     "muon",
-    "spread",
+    "shard",
     "train",
     "whole",
 ]

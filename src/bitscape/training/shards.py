@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from bitscape.structure import Pipeline
 
 
-def spread(pipeline: Pipeline) -> Pipeline:
+def shard(pipeline: Pipeline) -> Pipeline:
     """The pipeline with a sharded network; that of `pipeline` is left without its parameters.
 
     Blocks are gathered one at a time, what lies between them with the sub-network that a call
@@ -53,7 +53,7 @@ def _no_view(module: nn.Module, args: object, output: object) -> object:
 
 @torch.no_grad()
 def gather(sharded: nn.Module, network: nn.Module) -> None:
-    """Give `network`, which `spread` left without them, the parameters that `sharded` has now."""
+    """Give `network`, which `shard` left without them, the parameters that `sharded` has now."""
     parts = dict(sharded.named_parameters())
     for name, parameter in network.named_parameters():
         parameter.data = whole(parts[name].detach())

@@ -1,0 +1,36 @@
+"""Estimates: what they say about bytes is what the scheme costs."""
+
+from bitscape import api
+from bitscape.formats import tensor_cost
+from bitscape.models import FAMILIES
+from bitscape.passes import weight_sites
+from bitscape.recipes import Calibration, Recipe
+
+
+def estimate(method: str, scheme: str) -> api.Estimate:
+    few = Calibration(samples=2, batch=2)
+    recipe = Recipe(name="few", method=method, scheme=scheme, calibration=few)
+    return api.estimate_quantize(api.Model(FAMILIES["var"].tiny()), recipe)
+
+
+def test_roles_and_single_sites_are_counted_at_their_own_width() -> None:
+    pipeline = FAMILIES["var"].tiny()
+    recipe = Recipe(name="few", method="rtn", scheme="W4A16/ada=W8A16/blocks.0.attn.qkv=W8A16")
+    plain = Recipe(name="few", method="rtn", scheme="W4A16")
+    costs = []
+    for each in (recipe, plain):
+        total = 0
+        for site, scheme in weight_sites(pipeline, each.quant_scheme()):
+            weight = pipeline.network.get_submodule(site.name).get_parameter("weight")
+            total += tensor_cost((weight.shape[0], weight[0].numel()), scheme).total_bytes
+        costs.append(total)
+    more = estimate("rtn", recipe.scheme).disk_bytes - estimate("rtn", plain.scheme).disk_bytes
+    # The workspace holds the blocks while the artefact is written.
+    assert more == 2 * (costs[0] - costs[1]) > 0
+
+
+def test_matched_outputs_keep_full_precision_beside() -> None:
+    pipeline = FAMILIES["var"].tiny()
+    network = sum(t.numel() * t.element_size() for t in pipeline.network.state_dict().values())
+    more = estimate("auto", "W4A16").memory_bytes - estimate("gptq", "W4A16").memory_bytes
+    assert more == network
