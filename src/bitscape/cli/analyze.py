@@ -19,10 +19,6 @@ RecipeName = Annotated[
     str | None,
     typer.Option("--recipe", help="Quantizes MODEL first; without one only full precision."),
 ]
-Against = Annotated[
-    str | None,
-    typer.Option("--against", help="Full precision of an artefact; found by name by default."),
-]
 Noise = Annotated[
     float, typer.Option("--noise", help="Signal-to-noise ratio of the accumulation study in dB.")
 ]
@@ -41,7 +37,7 @@ def run(
     model: options.Model,
     out: options.Out,
     recipe: RecipeName = None,
-    against: Against = None,
+    against: options.Against = None,
     classes: options.Classes = None,
     prompt: options.Prompts = None,
     count: options.Count = 16,

@@ -11,7 +11,6 @@ from bitscape.cli.pictures import captioned, write_png
 from bitscape.cli.terminal import Terminal, table
 
 Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help="The model to compare with.")]
-Out = Annotated[Path, typer.Option("--out", help="PNG to write.")]
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -22,7 +21,7 @@ def register(app: typer.Typer, summary: str) -> None:
 def compare(
     reference: Reference,
     model: options.Model,
-    out: Out = Path("compare.png"),
+    out: options.Picture = Path("compare.png"),
     classes: options.Classes = None,
     prompt: options.Prompts = None,
     count: options.Count = 10,

@@ -16,10 +16,6 @@ from bitscape.cli.terminal import Terminal, table
 from bitscape.evaluation import Settings
 from bitscape.evaluation.storage import write_whole
 
-Against = Annotated[
-    str | None,
-    typer.Option("--against", help="Full precision to compare with; found by name by default."),
-]
 Out = Annotated[Path | None, typer.Option("--out", help="JSON file to write; it must not exist.")]
 Count = Annotated[int, typer.Option("--n", help="Images a seed.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, from --seed on.")]
@@ -38,7 +34,7 @@ def register(app: typer.Typer, summary: str) -> None:
 
 def evaluate(
     model: options.Model,
-    against: Against = None,
+    against: options.Against = None,
     out: Out = None,
     n: Count = Settings.n,
     seeds: Seeds = 3,

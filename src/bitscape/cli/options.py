@@ -19,6 +19,11 @@ Options = Annotated[
     typer.Option("--option", help="NAME=VALUE of the method; several times for several."),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")]
+Against = Annotated[
+    str | None,
+    typer.Option("--against", help="Full precision to compare with; found by name by default."),
+]
+Picture = Annotated[Path, typer.Option("--out", help="PNG to write.")]
 Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Released weights of MODEL.")]
 Tokenizer = Annotated[Path | None, typer.Option("--tokenizer", help="Released tokenizer of MODEL.")]
 Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, such as 0,3,7.")]

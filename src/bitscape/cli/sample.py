@@ -1,7 +1,6 @@
 """`bitscape sample`."""
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import typer
@@ -13,8 +12,6 @@ from bitscape.cli.terminal import Report, Terminal
 
 BATCH = 64
 
-Out = Annotated[Path, typer.Option("--out", help="PNG to write.")]
-
 
 def register(app: typer.Typer, summary: str) -> None:
     """Add the command to the application."""
@@ -23,7 +20,7 @@ def register(app: typer.Typer, summary: str) -> None:
 
 def sample(
     model: options.Model,
-    out: Out = Path("grid.png"),
+    out: options.Picture = Path("grid.png"),
     classes: options.Classes = None,
     prompt: options.Prompts = None,
     count: options.Count = 16,
