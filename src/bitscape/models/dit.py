@@ -24,7 +24,6 @@ from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
 from bitscape.models.kl import KL_LAYOUTS, SD_VAE, KLTokenizer
 from bitscape.models.layers import (
-    FeedForward,
     Modulate,
     SelfAttention,
     block_sites,
@@ -38,6 +37,7 @@ from bitscape.models.solvers import make_solver
 from bitscape.structure import (
     Block,
     Call,
+    FeedForward,
     Fold,
     Randomness,
     Site,

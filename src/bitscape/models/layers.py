@@ -1,4 +1,4 @@
-"""Layers that families have in common: modulation, self-attention, feed-forward, timesteps."""
+"""Layers that families have in common: modulation, self-attention, timesteps."""
 
 import math
 from collections.abc import Callable
@@ -80,20 +80,6 @@ class SelfAttention(nn.Module):
             q, k = functional.normalize(q, dim=-1) * temperature, functional.normalize(k, dim=-1)
         heads = self.attend(q, k, v, scale=self.scale, mask=mask, cache=cache)
         result: Tensor = self.proj(merge_heads(heads))
-        return result
-
-
-class FeedForward(nn.Module):
-    """fc2(gelu(fc1(x))); the Gaussian error linear unit in its tanh form, or exact with "none"."""
-
-    def __init__(self, channels: int, hidden: int, approximate: str = "tanh") -> None:
-        super().__init__()
-        self.approximate = approximate
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tokens) -> Tokens:
-        result: Tensor = self.fc2(functional.gelu(self.fc1(x), approximate=self.approximate))
         return result
 
 

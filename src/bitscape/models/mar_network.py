@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitscape.models.diffusion_head import DiffusionHead
-from bitscape.models.layers import FeedForward, SelfAttention, initialise_linears
+from bitscape.models.layers import SelfAttention, initialise_linears
+from bitscape.structure import FeedForward
 
 Tokens = Float[Tensor, "batch token channel"]
 Positions = Int[Tensor, "batch position"]

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitscape.models.layers import FeedForward, SelfAttention, TokenModulate
-from bitscape.structure import Cache, merge_heads
+from bitscape.models.layers import SelfAttention, TokenModulate
+from bitscape.structure import Cache, FeedForward, merge_heads
 
 Stream = Float[Tensor, "batch token channel"]
 Logits = Float[Tensor, "batch position code"]

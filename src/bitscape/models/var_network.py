@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitscape.models.layers import FeedForward, Modulate, SelfAttention
-from bitscape.structure import Cache
+from bitscape.models.layers import Modulate, SelfAttention
+from bitscape.structure import Cache, FeedForward
 
 Logits = Float[Tensor, "batch token code"]
 

@@ -5,21 +5,33 @@ y = s_x s_w (sum_k q_x q_w - z_x sum_k q_w) + bias
 
 import copy
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32, Int8, Int64
+from jaxtyping import Float, Float32, Int8, Int64, UInt8
 from torch import Tensor
 
 from bitscape.formats import Int, MixedInt
 from bitscape.nn import CodedWeight, QuantConv2d, QuantLinear
 from bitscape.runtime.packed import Packed
 from bitscape.runtime.planes import BitPlanes, RowPlanes
-from bitscape.runtime.rounding import Rounded, rounder
+from bitscape.runtime.rounding import Rounded, StaticRounder, rounder
 
 # Sums of so many rows are scaled while they are still in the cache.
 _CHUNK = 256
 _ALIGNED = 16
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What oneDNN does with a sum before it is written: an operation, then codes on a grid."""
+
+    dtype: torch.dtype
+    scale: float = 1.0
+    zero: int = 0
+    operation: str = "none"
+    algorithm: str = ""
 
 
 class OnednnLinear(Packed):
@@ -45,17 +57,32 @@ class OnednnLinear(Packed):
         self.register_buffer("zero", torch.zeros_like(scale, dtype=torch.int64))
         self.register_buffer("bias", _bias(layer))
 
+    @property
+    def static(self) -> bool:
+        """Whether the ranges of activations are known beforehand."""
+        return isinstance(self.rounder, StaticRounder)
+
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """What the layer computes, in the dtype of `x`."""
         rounded: Rounded = self.rounder(x)
         if not isinstance(rounded.scale, Tensor):
-            fused = x.dtype if x.dtype == torch.bfloat16 else torch.float32
-            y = self._multiply(rounded, rounded.scale, self.bias, fused)
-            return y.to(x.dtype).view(*x.shape[:-1], -1)
+            return self.product(rounded, x.dtype).view(*x.shape[:-1], -1)
         y = x.new_empty(len(rounded.codes), len(self.scale))
         for place, part in rounded.parts(_CHUNK):
             y[place] = self._by_row(part)
         return y.view(*x.shape[:-1], -1)
+
+    def product(self, rounded: Rounded, dtype: torch.dtype) -> Float[Tensor, "row out"]:
+        """The layer's output for codes on a grid that all rows share."""
+        fused = dtype if dtype == torch.bfloat16 else torch.float32
+        return self._multiply(rounded, self.bias, Epilogue(fused)).to(dtype)
+
+    def rounded_gelu(
+        self, rounded: Rounded, approximate: str, scale: float, zero: int
+    ) -> UInt8[Tensor, "row out"]:
+        """GELU of the output, rounded to codes on the grid of `scale` and `zero`, in one go."""
+        epilogue = Epilogue(torch.uint8, scale, zero, "gelu", approximate)
+        return self._multiply(rounded, self.bias, epilogue)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OnednnLinear":
         # oneDNN's layout is opaque and cannot be copied; nothing writes to it, so copies share it.
@@ -66,16 +93,25 @@ class OnednnLinear(Packed):
 
     def _by_row(self, part: Rounded) -> Float32[Tensor, "row out"]:
         assert isinstance(part.scale, Tensor)
-        y = self._multiply(part, 1.0, None, torch.float32)
+        y = self._multiply(replace(part, scale=1.0), None, Epilogue(torch.float32))
         return torch.addcmul(self.bias, y, part.scale, out=y)
 
-    def _multiply(
-        self, rounded: Rounded, scale: float, bias: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
+    def _multiply(self, rounded: Rounded, bias: Tensor | None, epilogue: Epilogue) -> Tensor:
         zero = 0 if self.correction else int(rounded.zero)
-        grids = (self.packed, self.scale, self.zero, bias, 1.0, 0)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            rounded.codes, scale, zero, *grids, dtype, "none", [], ""
+            rounded.codes,
+            rounded.scale,
+            zero,
+            self.packed,
+            self.scale,
+            self.zero,
+            bias,
+            epilogue.scale,
+            epilogue.zero,
+            epilogue.dtype,
+            epilogue.operation,
+            [],
+            epilogue.algorithm,
         )
         return y
 

@@ -7,8 +7,10 @@ or fall to a reference loop outside their bounds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import nn
 
 from bitscape.nn import QuantConv2d, QuantLinear
@@ -177,6 +179,10 @@ def _bfloat16(layer: QuantLinear, machine: Capabilities, rows: int | None) -> st
     return weight_only.obstacle(layer) or _no_bfloat16(machine)
 
 
+def _float32(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+    return weight_only.obstacle(layer)
+
+
 def _no_vnni(machine: Capabilities) -> str | None:
     # Without it, oneDNN's u8 x s8 saturates in 16 bits, and `_int_mm` is slower than float.
     return None if machine.vnni else "the processor has no VNNI"
@@ -191,7 +197,15 @@ _ORDERED: tuple[Kernel, ...] = (
     PackedKernel("int8-w8a8-dynamic", 5e-3, _dynamic, int8.OnednnLinear),
     PackedKernel("int8-unpack", 5e-3, _unpack, int8.UnpackLinear),
     PackedKernel("int4pack-w4a16", 2e-2, _int4, weight_only.Int4PackLinear),
-    PackedKernel("bf16-unpack", 2e-2, _bfloat16, weight_only.UnpackBfloat16Linear),
+    PackedKernel(
+        "bf16-unpack",
+        2e-2,
+        _bfloat16,
+        partial(weight_only.UnpackFloatLinear, dtype=torch.bfloat16),
+    ),
+    PackedKernel(
+        "fp32-unpack", 1e-5, _float32, partial(weight_only.UnpackFloatLinear, dtype=torch.float32)
+    ),
     ConvKernel(),
     DequantKernel(),
 )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bitscape.nn import QuantAttend, Quantized, quantized_sites
 from bitscape.runtime.capabilities import Capabilities
+from bitscape.runtime.fused import fuse
 from bitscape.runtime.kernels import KERNELS, Kernel, Layer
 
 FLOAT = "float"
@@ -37,7 +38,8 @@ def pack_network(
 
     "auto" takes the first kernel that supports a site; "reference" is "dequant" everywhere; a
     kernel's name takes that kernel where it is supported and "dequant" elsewhere. `rows` is the
-    number of rows a call, if all calls are alike. Sites without codes stay as they are.
+    number of rows a call, if all calls are alike. Sites without codes stay as they are. Layers
+    whose kernels allow it run together, see `fuse`.
     """
     choices = choose_kernels(network, kernel=kernel, rows=rows, machine=machine)
     for choice in choices:
@@ -45,6 +47,7 @@ def pack_network(
             site = network.get_submodule(choice.name)
             assert isinstance(site, Layer)
             network.set_submodule(choice.name, KERNELS[choice.kernel].build(site))
+    fuse(network)
     return choices
 
 

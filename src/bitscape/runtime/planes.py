@@ -32,7 +32,12 @@ class BitPlanes(nn.Module):
             self.register_buffer(f"plane{width}", _join(field, width))
 
     def left_aligned(self) -> UInt8[Tensor, "out in"]:
-        """c 2^(8 - bits) for each code c: as int8, the two's complement value of the code."""
+        """c 2^(8 - bits) for each code c: as int8, the two's complement value of the code.
+
+        Codes of eight bits are the plane itself, which callers only read.
+        """
+        if self.bits == _BYTE:
+            return self._plane(0)[: self.rows]
         rows = self.rows + -self.rows % _BYTE
         out = torch.empty(rows, self.columns, dtype=torch.uint8, device=self._plane(0).device)
         for number, (width, top) in enumerate(self._fields()):

@@ -25,6 +25,11 @@ class Prologue(nn.Module):
         self.register_buffer("offset", offset)
         self.register_buffer("signs", None if layer.signs is None else layer.signs.float())
 
+    @property
+    def empty(self) -> bool:
+        """Whether u is x itself."""
+        return self.inverse is None and self.offset is None and not self.rotation
+
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch in"]:
         """u: `x` itself when there is nothing to do, else in float32."""
         if self.inverse is not None and self.offset is not None:

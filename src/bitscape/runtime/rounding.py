@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float32
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitscape.formats import Int
 from bitscape.nn import QuantLinear
@@ -74,7 +74,9 @@ class Target:
         return self.codes(y.clamp_(bottom + self.fmt.lowest, bottom + self.fmt.highest), zero)
 
 
-def rounder(layer: QuantLinear, dtype: torch.dtype, tail: int = 0) -> nn.Module:
+def rounder(
+    layer: QuantLinear, dtype: torch.dtype, tail: int = 0
+) -> "StaticRounder | DynamicRounder":
     """The module that gives the `Rounded` input of `layer`, prologue included."""
     assert layer.activation is not None
     fmt = layer.activation.scheme.format
@@ -111,11 +113,22 @@ class StaticRounder(Packed):
     def forward(self, x: Float[Tensor, "*batch in"]) -> Rounded:
         """The codes of x, rows flattened."""
         x = x.detach()
+        grid = self.shared_grid()
+        return self._by_row(x) if grid is None else self._by_number(x.flatten(end_dim=-2), *grid)
+
+    def shared_grid(self) -> tuple[float, int] | None:
+        """The scale and the zero point of the codes that all rows share now, if they do."""
         rows = None if len(self.scales) == 1 else self.activation.rows()
         if rows is not None and rows.numel() > 1:
-            return self._by_row(x)
+            return None
         row = 0 if rows is None else int(rows)
-        return self._by_number(x.reshape(-1, x.shape[-1]), self.scales[row], self.zeros[row])
+        return self.scales[row], self.zeros[row]
+
+    @property
+    def fills_bytes(self) -> bool:
+        """Whether a code is a float times a number, rounded, and as wide as a byte holds."""
+        fmt = self.target.fmt
+        return self.prologue.empty and fmt.highest - fmt.lowest == 255
 
     def _by_number(self, x: Float[Tensor, "row in"], scale: float, zero: int) -> Rounded:
         """Codes on a grid that all rows share."""

@@ -1,7 +1,7 @@
-"""Linear layers with integer weights and 16-bit activations, computed in bfloat16."""
+"""Linear layers with integer weights and 16-bit activations, computed in float."""
 
 import torch
-from jaxtyping import BFloat16, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,17 +15,17 @@ _INT4_GROUPS = (256, 128, 64, 32)
 _INT4_ROWS = 16
 
 
-class UnpackBfloat16Linear(Packed):
-    """Weights in bit planes, unpacked to bfloat16 for every call.
+class UnpackFloatLinear(Packed):
+    """Weights in bit planes, unpacked for every call to the float type that multiplies.
 
-    Codes and zero points are exact in bfloat16; the scales are rounded to it.
+    Codes and zero points are exact in it; the scales are rounded to it.
     """
 
     scale: Tensor
     zero: Tensor | None
     bias: Tensor | None
 
-    def __init__(self, layer: QuantLinear) -> None:
+    def __init__(self, layer: QuantLinear, dtype: torch.dtype) -> None:
         super().__init__()
         coded = _coded(layer)
         bits = _format(coded).bits
@@ -33,25 +33,26 @@ class UnpackBfloat16Linear(Packed):
         left = 1 << (8 - bits)
         # Flipping the top bit turns offset binary into two's complement around the middle.
         self.planes = BitPlanes(coded.codes ^ middle, bits)
-        self.register_buffer("scale", (coded.grid_scale / left).bfloat16())
-        zero = None if coded.grid_zero is None else ((coded.grid_zero - middle) * left).bfloat16()
+        self.register_buffer("scale", (coded.grid_scale / left).to(dtype))
+        zero = None if coded.grid_zero is None else ((coded.grid_zero - middle) * left).to(dtype)
         self.register_buffer("zero", zero)
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().bfloat16())
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().to(dtype))
         self.prologue = Prologue(layer)
 
     def forward(self, x: Float[Tensor, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """What the layer computes, in the dtype of `x`."""
-        u = self.prologue(x).bfloat16()
-        values = self.planes.values().to(torch.bfloat16)
-        if self.scale.shape[1] > 1 or self.zero is not None:
+        u = self.prologue(x).to(self.scale.dtype)
+        values = self.planes.values().to(self.scale.dtype)
+        many = u.numel() >= values.numel()
+        if many or self.scale.shape[1] > 1 or self.zero is not None:
             return functional.linear(u, self._dequantized(values), self.bias).to(x.dtype)
-        # One scale a row leaves the sum; it multiplies fewer numbers there, or as many.
+        # One scale a row leaves the sum, where few rows give fewer numbers than the weight has.
         y = functional.linear(u, values)
         scale = self.scale.flatten()
         y = y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
         return y.to(x.dtype)
 
-    def _dequantized(self, values: BFloat16[Tensor, "out in"]) -> BFloat16[Tensor, "out in"]:
+    def _dequantized(self, values: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         grouped = values.view(values.shape[0], self.scale.shape[1], -1)
         if self.zero is not None:
             grouped.sub_(self.zero)

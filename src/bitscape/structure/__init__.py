@@ -5,6 +5,7 @@ from bitscape.structure.attend import Attend, Cache, caches, merge_heads
 from bitscape.structure.block import Block, chain
 from bitscape.structure.call import Call, Tap, Trajectory, constant_step, drive, invoke
 from bitscape.structure.clock import StepClock, net_of
+from bitscape.structure.feed_forward import FeedForward
 from bitscape.structure.fold import Absorb, Fold
 from bitscape.structure.pipeline import Pipeline, ReadsPrompts, check_labels
 from bitscape.structure.randomness import Randomness
@@ -17,6 +18,7 @@ __all__ = [
     "Block",
     "Cache",
     "Call",
+    "FeedForward",
     "Fold",
     "Kind",
     "Lesson",
