@@ -1,0 +1,157 @@
+"""What the records of a sweep say about each recipe on each model, over its calibration seeds."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bitscape.laws import RunRecord
+
+LOSSES = ("nll", "denoising_loss")
+UNTOUCHED = "none"
+"""The method of records of full precision."""
+SEEDS = 3
+"""Fewer calibration seeds decide nothing between two recipes."""
+DISTANCES = 1000
+"""A Fréchet distance of fewer images is a by-product of the losses and is left out."""
+
+
+@dataclass(frozen=True)
+class Rise:
+    """How much greater a loss is than full precision's, with its standard error.
+
+    With several calibration seeds the error holds the scatter of their mean and the noise of the
+    images, which all seeds share; with one it holds the images alone.
+    """
+
+    mean: float
+    error: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """One recipe on one model: a record for each calibration seed, and one with a distance."""
+
+    model: str
+    recipe: str
+    scheme: str
+    losses: Mapping[int, RunRecord]
+    distance: RunRecord | None
+
+    @property
+    def name(self) -> str:
+        """What the recipe is called in tables: of a file the stem."""
+        return (
+            self.recipe.rsplit("/", 1)[-1].removesuffix(".yaml").replace("-precision", " precision")
+        )
+
+    @property
+    def untouched(self) -> bool:
+        """Whether this is full precision."""
+        return any(record.method == UNTOUCHED for record in self.records)
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """All records it rests on."""
+        return [*self.losses.values(), *([self.distance] if self.distance else [])]
+
+    @property
+    def loss(self) -> tuple[str, Mapping[str, Any]]:
+        """The name of its loss, and the loss itself as evaluated at the first seed."""
+        return _loss(next(iter(self.losses.values())))
+
+    @property
+    def relative(self) -> bool:
+        """Whether rises are told in percent of full precision: the scale of a squared error.
+
+        Nats are a unit of their own.
+        """
+        return self.loss[0] == "denoising_loss"
+
+    def rises(self) -> dict[int, tuple[float, float]]:
+        """By seed: the paired difference to full precision over the images, and its error."""
+        found = {}
+        for seed, record in self.losses.items():
+            loss = _loss(record)[1]
+            unit = (loss["mean"] - loss["difference"]["mean"]) / 100 if self.relative else 1.0
+            gap = loss["difference"]
+            found[seed] = (gap["mean"] / unit, gap["standard_error"] / unit)
+        return found
+
+    def rise(self) -> Rise:
+        """The mean over seeds."""
+        gaps = np.array(list(self.rises().values()))
+        means, errors = gaps[:, 0], gaps[:, 1]
+        scatter = means.std(ddof=1) / len(means) ** 0.5 if len(means) > 1 else 0.0
+        return Rise(float(means.mean()), float(np.hypot(errors.mean(), scatter)), len(means))
+
+
+def results(records: Iterable[RunRecord]) -> list[Result]:
+    """One result for each model and recipe, in the order in which they were run.
+
+    Losses come from the evaluation that most records share, so that all are of the same images;
+    distances from the one with the most images, at its first calibration seed.
+    """
+    done = [record for record in records if record.status == "done"]
+    if not done:
+        return []
+    counts = Counter(_evaluation(record) for record in done)
+    # Among equals the one with more held-out images, which stand first.
+    common = max(counts, key=lambda evaluation: (counts[evaluation], evaluation))
+    most = max(record.evaluation["n"] for record in done)
+    pairs = dict.fromkeys((record.model, record.recipe) for record in done)
+    found = []
+    for pair in pairs:
+        mine = [record for record in done if (record.model, record.recipe) == pair]
+        losses = {r.seed: r for r in mine if _evaluation(r) == common}
+        far = [r for r in mine if r.evaluation["n"] == most >= DISTANCES]
+        if losses:
+            scheme = mine[0].scheme or ""
+            distance = min(far, key=lambda record: record.seed, default=None)
+            found.append(Result(*pair, scheme, dict(sorted(losses.items())), distance))
+    return found
+
+
+def names(found: Sequence[Result]) -> list[str]:
+    """Names of recipes, those of one scheme together, in the order in which they were run."""
+    schemes = list(dict.fromkeys(result.scheme for result in found))
+    pairs = dict.fromkeys((schemes.index(result.scheme), result.name) for result in found)
+    return [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def paired(ours: Result, theirs: Result) -> tuple[float, float] | None:
+    """The mean difference of two rises over common seeds and its standard error.
+
+    None with fewer than three: seeds share the images, and two say nothing about their scatter.
+    """
+    a, b = ours.rises(), theirs.rises()
+    gaps = np.array([a[seed][0] - b[seed][0] for seed in a if seed in b])
+    if len(gaps) < SEEDS:
+        return None
+    return float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5)
+
+
+def best(group: Sequence[Result]) -> list[Result]:
+    """The result of the smallest rise, and those whose distance to it is within two errors."""
+    first = min(group, key=lambda result: result.rise().mean)
+    found = [first]
+    for result in group:
+        gap = None if result is first else paired(result, first)
+        if gap is not None and gap[0] <= 2 * gap[1]:
+            found.append(result)
+    return found
+
+
+def _evaluation(record: RunRecord) -> tuple[int, int, str]:
+    settings = record.evaluation
+    return settings["losses"], -settings["n"], str(sorted(settings.items()))
+
+
+def _loss(record: RunRecord) -> tuple[str, Mapping[str, Any]]:
+    assert record.quality is not None
+    metrics = record.quality.metrics
+    name = next(name for name in LOSSES if metrics.get(name) is not None)
+    return name, metrics[name]

@@ -1,0 +1,104 @@
+"""The tables of a benchmark page, in Markdown: a row for each recipe, a column for each model."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from bitscape.reports.benchmark.results import SEEDS, Result, best, names
+
+UNITS = {"nll": "NLL, nats a token", "denoising_loss": "denoising loss, percent"}
+MARK = (
+    "Bold: the smallest of a scheme, and what lies within two standard errors of it, paired by "
+    "calibration seed."
+)
+Cell = Callable[[Result], str]
+
+
+def page(found: Sequence[Result]) -> str:
+    """All tables: for each kind of loss the rises, distances where measured, and what it took."""
+    sections = []
+    for name, unit in UNITS.items():
+        mine = [result for result in found if result.loss[0] == name]
+        if mine:
+            sections += _section(unit, mine)
+    return "\n\n".join(sections) + "\n"
+
+
+def with_error(mean: float, error: float) -> str:
+    """ "0.0312 +- 0.0011": the error with two digits, the mean with as many places."""
+    places = 3
+    if error > 0:
+        places = max(0, 1 - _magnitude(error))
+    return f"{mean:.{places}f} +- {error:.{places}f}"
+
+
+def _section(unit: str, found: list[Result]) -> list[str]:
+    one = next(iter(found[0].losses.values()))
+    seeds = max(len(result.losses) for result in found)
+    images = one.evaluation["losses"]
+    bold = _bold(found)
+    told = f"{seeds} calibration seeds" if seeds > 1 else "one calibration seed"
+    head = f"Rise over full precision of the {unit}; {images:,} held-out images, {told}."
+    parts = [f"{head} {MARK}" if seeds >= SEEDS else head, _table(found, lambda r: _rise(r, bold))]
+    far = [result for result in found if result.distance is not None]
+    if far:
+        n = far[0].records[-1].evaluation["n"]
+        parts += [f"FD-shapes, {n:,} images of one seed.", _table(far, _distance)]
+    made = [result for result in found if not result.untouched]
+    parts += [
+        "Seconds to quantize, calibration apart, and peak memory of the process in MB "
+        "(cells run side by side).",
+        _table(made, _cost),
+    ]
+    return parts
+
+
+def _table(found: list[Result], cell: Cell) -> str:
+    models = list(dict.fromkeys(result.model for result in found))
+    by_name = {(result.name, result.model): result for result in found}
+    lines = [
+        "| | " + " | ".join(model.removeprefix("zoo:") for model in models) + " |",
+        "|---|" + "---|" * len(models),
+    ]
+    for name in names(found):
+        cells = [by_name.get((name, model)) for model in models]
+        told = ["" if each is None else cell(each) for each in cells]
+        lines.append(f"| {name} | " + " | ".join(told) + " |")
+    return "\n".join(lines)
+
+
+def _bold(found: list[Result]) -> set[int]:
+    def place(result: Result) -> tuple[str, str]:
+        return result.model, result.scheme
+
+    compared = [result for result in found if not result.untouched]
+    groups = [list(group) for _, group in groupby(sorted(compared, key=place), key=place)]
+    tested = [group for group in groups if len(group) > 1 and len(group[0].losses) >= SEEDS]
+    return {id(result) for group in tested for result in best(group)}
+
+
+def _rise(result: Result, bold: set[int]) -> str:
+    if result.untouched:
+        loss = result.loss[1]
+        return with_error(loss["mean"], loss["standard_error"])
+    rise = result.rise()
+    text = with_error(rise.mean, rise.error)
+    return f"**{text}**" if id(result) in bold else text
+
+
+def _distance(result: Result) -> str:
+    assert result.distance is not None and result.distance.quality is not None
+    value: dict[str, Any] = result.distance.quality.metrics["fd_shapes"]
+    return f"{value['mean']:.1f}"
+
+
+def _cost(result: Result) -> str:
+    records = list(result.losses.values())
+    seconds = sum(record.quantize_seconds or 0.0 for record in records) / len(records)
+    memory = max(record.peak_memory_bytes or 0 for record in records)
+    return f"{seconds:.{0 if seconds >= 10 else 1}f} s, {memory / 1e6:.0f}"
+
+
+def _magnitude(value: float) -> int:
+    """The decimal exponent."""
+    return int(f"{value:e}".split("e")[1])

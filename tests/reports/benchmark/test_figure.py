@@ -1,0 +1,13 @@
+from PIL import Image
+
+from bitscape.reports.benchmark.figure import draw
+from bitscape.reports.benchmark.results import results
+
+
+def test_a_panel_for_each_kind_of_loss(record, tmp_path) -> None:
+    one = [record(f"{name}-w4a16", rise) for name, rise in (("rtn", 0.4), ("gptq", 0.1))]
+    two = [record("rtn-w4a16", 0.5, model="zoo:dit-s", loss="denoising_loss")]
+    with Image.open(draw(results(one), tmp_path / "one.png")) as picture:
+        narrow = picture.width
+    with Image.open(draw(results([*one, *two]), tmp_path / "two.png")) as picture:
+        assert picture.width > 1.5 * narrow

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from bitscape.reports.benchmark.results import best, paired, results
+
+
+def test_the_error_holds_the_scatter_of_seeds_and_the_noise_of_images(record) -> None:
+    rises = [0.1, 0.2, 0.4]
+    (found,) = results(record("gptq-w4a16", r, seed=i, error=0.03) for i, r in enumerate(rises))
+    rise = found.rise()
+    assert rise.mean == pytest.approx(np.mean(rises)) and rise.seeds == 3
+    assert rise.error == pytest.approx(np.hypot(np.std(rises, ddof=1) / 3**0.5, 0.03))
+
+
+def test_one_seed_has_the_noise_of_images_alone(record) -> None:
+    (found,) = results([record("gptq-w4a16", 0.1, error=0.03)])
+    assert (found.rise().mean, found.rise().error) == pytest.approx((0.1, 0.03))
+
+
+def test_squared_errors_rise_by_percent_of_full_precision(record) -> None:
+    (found,) = results([record("gptq-w4a16", 0.5, loss="denoising_loss", error=0.02)])
+    assert (found.rise().mean, found.rise().error) == pytest.approx((25.0, 1.0))
+
+
+def test_losses_come_from_the_evaluation_that_most_records_share(record) -> None:
+    few = [record("gptq-w4a16", 0.1, seed=i) for i in range(3)]
+    many = record("gptq-w4a16", 0.3, n=2000, losses=500, distance=70.0)
+    (found,) = results([many, *few])
+    assert list(found.losses) == [0, 1, 2]
+    assert found.rise().mean == pytest.approx(0.1)
+    assert found.distance == many
+
+
+def test_distances_of_few_images_are_left_out(record) -> None:
+    (found,) = results([record("gptq-w4a16", 0.1, n=250)])
+    assert found.distance is None
+
+
+def test_failed_runs_are_left_out(record) -> None:
+    failed = record("gptq-w4a16", 0.1).model_copy(update={"status": "failed", "reason": "x"})
+    assert results([failed]) == []
+
+
+def test_seeds_decide_only_when_there_are_three(record) -> None:
+    a, b = results(
+        record(name, rise + 0.01 * seed, seed=seed)
+        for name, rise in (("gptq-w4a16", 0.1), ("rtn-w4a16", 0.3))
+        for seed in range(2)
+    )
+    assert paired(a, b) is None
+    assert best([a, b]) == [a]
+
+
+def test_within_two_errors_of_the_best_is_as_good(record) -> None:
+    rises = {"gptq": (0.1, 0.2, 0.3), "awq": (0.1, 0.21, 0.31), "rtn": (0.5, 0.6, 0.7)}
+    found = results(
+        record(f"{name}-w4a16", rise, seed=seed)
+        for name, values in rises.items()
+        for seed, rise in enumerate(values)
+    )
+    gap = paired(found[1], found[0])
+    assert gap is not None
+    # Paired by seed the difference is far smaller than the scatter of either.
+    assert gap == pytest.approx((0.02 / 3, 0.01 / 3))
+    assert best(found) == found[:2]

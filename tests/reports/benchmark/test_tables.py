@@ -1,0 +1,52 @@
+import pytest
+
+from bitscape.reports.benchmark.results import results
+from bitscape.reports.benchmark.tables import page, with_error
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "text"),
+    [
+        (0.03124, 0.00112, "0.0312 +- 0.0011"),
+        (140.51, 9.04, "140.5 +- 9.0"),
+        (767.4, 39.2, "767 +- 39"),
+        (2.0, 0.0, "2.000 +- 0.000"),
+    ],
+)
+def test_errors_have_two_digits(mean: float, error: float, text: str) -> None:
+    assert with_error(mean, error) == text
+
+
+def test_recipes_of_a_scheme_stand_together_and_the_best_is_bold(record) -> None:
+    records = [record("full-precision", 0.0)]
+    for name, scheme, rise in (
+        ("rtn-w4a16", "W4A16", 0.4),
+        ("rtn-w8a8", "W8A8", 0.02),
+        ("gptq-w4a16", "W4A16", 0.1),
+        ("some/where/own-w8a8.yaml", "W8A8", 0.1),
+    ):
+        records += [record(name, rise + 0.001 * s, seed=s, scheme=scheme) for s in range(3)]
+    text = page(results(records))
+    table = text.split("\n\n")[1].splitlines()
+    names = [line.split("|")[1].strip() for line in table[2:]]
+    assert names == ["full precision", "rtn-w4a16", "gptq-w4a16", "rtn-w8a8", "own-w8a8"]
+    assert [line for line in table if "**" in line] == [table[4], table[5]]
+    assert "**0.101 +- 0.010**" in table[4]
+    assert "3 calibration seeds" in text and "FD-shapes" not in text
+
+
+def test_one_seed_decides_nothing(record) -> None:
+    text = page(results([record("rtn-w4a16", 0.4), record("gptq-w4a16", 0.1)]))
+    assert "**" not in text and "one calibration seed" in text
+
+
+def test_distances_have_a_table_where_they_were_measured(record) -> None:
+    text = page(results([record("rtn-w4a16", 0.4, n=2000, distance=91.25)]))
+    assert "FD-shapes, 2,000 images" in text and "| rtn-w4a16 | 91.2 |" in text
+
+
+def test_losses_of_two_kinds_have_tables_of_their_own(record) -> None:
+    other = record("rtn-w4a16", 0.5, model="zoo:dit-s", loss="denoising_loss")
+    text = page(results([record("rtn-w4a16", 0.4), other]))
+    assert "nats a token" in text and "percent" in text
+    assert "| rtn-w4a16 | 0.400 +- 0.010 |" in text and "| rtn-w4a16 | 25.00 +- 0.50 |" in text
