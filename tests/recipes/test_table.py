@@ -39,6 +39,8 @@ def test_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_a_name_may_spell_any_scheme_that_the_method_takes() -> None:
     assert find_recipe("rtn-w8a8,static") is RECIPES["rtn-w8a8-static"]
+    assert "gptq-w4a8-static" not in RECIPES
+    assert find_recipe("gptq-w4a8-static") == find_recipe("gptq-w4a8,static")
     found = find_recipe("auto-w5a16@g32:toll=0.1")
     assert (found.method, found.scheme) == ("auto", "W5A16@g32")
     assert found.options == {"toll": 0.1}

@@ -57,6 +57,7 @@ def _options(method: str, scheme: str) -> dict[str, Any]:
 
 
 RECIPES: Mapping[str, Recipe] = bundled()
+_SLUGS: Mapping[str, str] = {slug(recipe.scheme): recipe.scheme for recipe in RECIPES.values()}
 
 
 def find_recipe(name: str) -> Recipe:
@@ -81,11 +82,15 @@ def find_recipe(name: str) -> Recipe:
 
 
 def _spelled(name: str) -> Recipe | None:
-    """The method and scheme that `name` spells, "gptq-w5a16@g32"; None when it spells none."""
+    """The method and scheme that `name` spells; None when it spells none.
+
+    "gptq-w5a16@g32", or "gptq-w4a8-static" with dashes, as bundled recipes of other methods have.
+    """
     for method in sorted(METHODS, key=len, reverse=True):
         if name.startswith(f"{method}-"):
+            rest = name.removeprefix(f"{method}-")
             try:
-                scheme = parse_scheme(name.removeprefix(f"{method}-"))
+                scheme = parse_scheme(_SLUGS.get(rest, rest))
             except ValueError:
                 return None
             return RECIPES.get(f"{method}-{slug(scheme.name)}") or _made(method, scheme.name)
