@@ -107,10 +107,11 @@ def draw_first_bad(study: Study) -> Figure:
         axes.annotate(
             study["first_bad"],
             (place, dict(tested)[place]),
-            (-10 if left else 10, -14),
+            (-10, 8) if left else (10, -14),
             textcoords="offset points",
             ha="right" if left else "left",
             color=RED,
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )
     axes.set_xlabel(f"layers or blocks quantized, of {len(study['units'])} in order of execution")
     axes.set_ylabel("error of the output")
