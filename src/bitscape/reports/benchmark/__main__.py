@@ -7,7 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from bitscape.laws import load
+from bitscape.evaluation.storage import write_whole
+from bitscape.laws import latest, load
 from bitscape.reports.benchmark.figure import draw
 from bitscape.reports.benchmark.results import results
 from bitscape.reports.benchmark.tables import page
@@ -21,13 +22,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     files = [path / RECORDS if path.is_dir() else path for path in options.runs]
-    records = [record for path in files for record in load(path)]
+    records = latest(record for path in files for record in load(path)).values()
     if not records:
         sys.exit(f"{', '.join(map(str, options.runs))} holds no records: run `bitscape sweep`")
     found = results(records)
     if all(result.untouched for result in found):
         sys.exit("there is nothing to compare: no recipe but full precision has been run")
-    options.out.with_suffix(".md").write_text(page(found))
+    write_whole(options.out.with_suffix(".md"), page(found).encode())
     draw(found, options.out.with_suffix(".png"))
 
 

@@ -44,9 +44,8 @@ class Result:
     @property
     def name(self) -> str:
         """What the recipe is called in tables: of a file the stem."""
-        return (
-            self.recipe.rsplit("/", 1)[-1].removesuffix(".yaml").replace("-precision", " precision")
-        )
+        stem = self.recipe.rsplit("/", 1)[-1].removesuffix(".yaml")
+        return stem.replace("full-precision", "full precision")
 
     @property
     def untouched(self) -> bool:
