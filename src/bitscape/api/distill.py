@@ -78,8 +78,10 @@ def _finished(
 
     The first process looks, and all are told: one that trained alone would wait for the others.
     """
-    job = job_fingerprint(model, recipe, calibration, seed)
-    return Ranks.current().shared(out is not None and artefacts.finish_interrupted(out, job))
+    found = out is not None and artefacts.finish_interrupted(
+        out, job_fingerprint(model, recipe, calibration, seed)
+    )
+    return Ranks.current().shared(found)
 
 
 def trained_recipe(
