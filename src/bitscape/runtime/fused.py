@@ -32,7 +32,8 @@ class FusedFeedForward(nn.Module):
             return y
         scale, zero = grids[1]
         codes = self.fc1.rounded_gelu(self.fc1.rounder(x), self.approximate, scale, zero)
-        codes = functional.pad(codes, (0, self.fc2.correction), value=zero)
+        if self.fc2.correction:
+            codes = functional.pad(codes, (0, self.fc2.correction), value=zero)
         return self.fc2.product(Rounded(codes, scale, zero), x.dtype).view(*x.shape[:-1], -1)
 
 

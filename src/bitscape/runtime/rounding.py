@@ -114,7 +114,9 @@ class StaticRounder(Packed):
         """The codes of x, rows flattened."""
         x = x.detach()
         grid = self.shared_grid()
-        return self._by_row(x) if grid is None else self._by_number(x.flatten(end_dim=-2), *grid)
+        if grid is None:
+            return self._by_row(x)
+        return self._by_number(x.reshape(-1, x.shape[-1]), *grid)
 
     def shared_grid(self) -> tuple[float, int] | None:
         """The scale and the zero point of the codes that all rows share now, if they do."""

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from bitscape.reports.benchmark.results import Result, names
-from bitscape.reports.benchmark.tables import UNITS
+from bitscape.reports.benchmark.results import UNITS, Result, names
 
 # Okabe and Ito's colours, distinct to every kind of colour vision; markers repeat what they say.
 SERIES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bitscape.laws import RunRecord
+from bitscape.sweeps import FULL_PRECISION
 
-LOSSES = ("nll", "denoising_loss")
-UNTOUCHED = "none"
-"""The method of records of full precision."""
+UNITS = {"nll": "NLL, nats a token", "denoising_loss": "denoising loss, percent"}
+"""The losses, and in what their rises are told."""
 SEEDS = 3
 """Fewer calibration seeds decide nothing between two recipes."""
 DISTANCES = 1000
@@ -45,12 +45,12 @@ class Result:
     def name(self) -> str:
         """What the recipe is called in tables: of a file the stem."""
         stem = self.recipe.rsplit("/", 1)[-1].removesuffix(".yaml")
-        return stem.replace("full-precision", "full precision")
+        return "full precision" if self.untouched else stem
 
     @property
     def untouched(self) -> bool:
         """Whether this is full precision."""
-        return any(record.method == UNTOUCHED for record in self.records)
+        return self.recipe == FULL_PRECISION
 
     @property
     def records(self) -> list[RunRecord]:
@@ -152,5 +152,5 @@ def _evaluation(record: RunRecord) -> tuple[int, int, str]:
 def _loss(record: RunRecord) -> tuple[str, Mapping[str, Any]]:
     assert record.quality is not None
     metrics = record.quality.metrics
-    name = next(name for name in LOSSES if metrics.get(name) is not None)
+    name = next(name for name in UNITS if metrics.get(name) is not None)
     return name, metrics[name]

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from bitscape.reports.benchmark.results import SEEDS, Result, best, names
+from bitscape.reports.benchmark.results import SEEDS, UNITS, Result, best, names
 
-UNITS = {"nll": "NLL, nats a token", "denoising_loss": "denoising loss, percent"}
 MARK = (
     "Bold: the smallest of a scheme, and what lies within two standard errors of it, paired by "
     "calibration seed."
