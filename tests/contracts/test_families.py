@@ -117,9 +117,9 @@ def test_every_parameter_costs_sixteen_bits_before_quantization(family: str) -> 
 def test_the_loss_of_a_lesson_is_finite_and_one_a_sample(family: str) -> None:
     pipeline = FAMILIES[family].tiny()
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    lesson = pipeline.adapter.lesson(
-        pipeline.tokenizer, images, torch.tensor([0, 1, 2]), Randomness(0, range(3))
-    )
+    encoded = pipeline.adapter.encode(pipeline.tokenizer, images)
+    assert len(encoded) == 3
+    lesson = pipeline.adapter.lesson(encoded, torch.tensor([0, 1, 2]), Randomness(0, range(3)))
     beyond: list[int] = []
     output = drive(
         pipeline.network,

@@ -73,8 +73,10 @@ class DiscreteAdapter:
         previous = torch.cat([call.args[0] for call in calls], dim=1)
         return [Call("", torch.arange(TOKENS)[None], (previous,))]
 
-    def lesson(self, tokenizer, images, labels, randomness):
-        tokens = tokenizer.tokens(images)
+    def encode(self, tokenizer, images):
+        return tokenizer.tokens(images)
+
+    def lesson(self, tokens, labels, randomness):
         previous = torch.cat([labels[:, None] + CODES, tokens[:, :-1]], dim=1)
         return Lesson.of_call(Call("", torch.arange(TOKENS)[None], (previous,)), tokens)
 
@@ -110,9 +112,12 @@ class ContinuousAdapter(DiscreteAdapter):
     def replay(self, calls):
         return list(calls)
 
-    def lesson(self, tokenizer, images, labels, randomness):
+    def encode(self, tokenizer, images):
+        return tokenizer.latents(images)
+
+    def lesson(self, latents, labels, randomness):
         noise = randomness.normal(CHANNELS, 2, 2)
-        z = tokenizer.latents(images) + noise
+        z = latents + noise
         return Lesson.of_call(Call("", constant_step(0), (z, labels)), noise)
 
     def loss(self, output, target):
@@ -130,8 +135,8 @@ class ToyExtractor(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         return images.flatten(1).float() / 255 @ self.project
 
-    def logits(self, images: Tensor) -> Tensor:
-        return self.features(images)[:, :CLASSES]
+    def logits(self, features: Tensor) -> Tensor:
+        return features[:, :CLASSES]
 
 
 def draw(indices: range) -> tuple[Tensor, Tensor]:

@@ -49,3 +49,15 @@ def test_a_broken_model_is_named(family, protocol) -> None:
     next(pipeline.network.parameters()).data.fill_(torch.nan)
     with pytest.raises(ValueError, match=rf"{pipeline.name[:6]}.* on image 0 is nan"):
         teacher_forced_losses(pipeline, protocol.draw, 4)
+
+
+def test_encoded_images_are_kept_for_the_next_model(family, protocol, tmp_path) -> None:
+    once = teacher_forced_losses(family(), protocol.draw, 10, batch=4, keep=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+    def gone(part: range):
+        raise AssertionError(f"{part} was drawn again")
+
+    again = teacher_forced_losses(family(), gone, 10, batch=4, keep=tmp_path)
+    assert torch.equal(once, again)
+    assert torch.equal(once, teacher_forced_losses(family(), protocol.draw, 10, batch=4))

@@ -273,8 +273,7 @@ def test_an_unconditional_model_cannot_be_guided() -> None:
 def test_a_lesson_starts_from_encoded_images() -> None:
     pipeline = tiny(PLAIN)
     images = torch.rand(2, 3, 16, 16) * 2 - 1
-    lesson = pipeline.adapter.lesson(
-        pipeline.tokenizer, images, torch.tensor([0, 1]), Randomness(0, range(2))
-    )
+    encoded = pipeline.adapter.encode(pipeline.tokenizer, images)
+    lesson = pipeline.adapter.lesson(encoded, torch.tensor([0, 1]), Randomness(0, range(2)))
     output = drive(pipeline.network, lesson.start(), pipeline.clocks)
     assert pipeline.adapter.loss(output, lesson.target).shape == (2,)

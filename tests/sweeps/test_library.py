@@ -33,8 +33,8 @@ class ToyExtractor(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         return images.flatten(1).float() / 255 @ self.project
 
-    def logits(self, images: Tensor) -> Tensor:
-        return self.features(images)
+    def logits(self, features: Tensor) -> Tensor:
+        return features
 
 
 def draw(indices: range) -> tuple[Tensor, Tensor]:

@@ -118,7 +118,7 @@ class _Bench:
         )
         identity = protocol_identity(pipeline, self.protocol)
         numbers = [self.numbers(run, reference, identity) for run in runs]
-        return _Measured(runs, numbers, self.losses(pipeline, home))
+        return _Measured(runs, numbers, self.losses(pipeline, home, identity))
 
     def numbers(self, run: Run, reference: Reference, identity: str) -> Numbers:
         """The quality of one run, kept beside its samples."""
@@ -129,16 +129,17 @@ class _Bench:
         kept: Numbers = json.loads(path.read_text())
         return kept
 
-    def losses(self, pipeline: Pipeline, home: Path) -> Tensor:
+    def losses(self, pipeline: Pipeline, home: Path, identity: str) -> Tensor:
         """The teacher-forced losses of one model, kept beside its samples."""
         count = self.settings.losses
-        path = home / f"losses-{count}-{protocol_identity(pipeline, self.protocol)}.safetensors"
+        path = home / f"losses-{count}-{identity}.safetensors"
         if not path.exists():
             values = teacher_forced_losses(
                 pipeline,
                 self.protocol.draw,
                 count,
                 batch=self.settings.shard,
+                keep=self.folder / "reference" / identity,
                 report=self.report,
             )
             write_tensors(path, {"losses": values})

@@ -5,12 +5,14 @@ cancels: in small models the standard error of the difference is a tenth of the 
 """
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bitscape.evaluation.held_out import encoded_images
 from bitscape.evaluation.protocol import Draw, Report, ranges, silent
 from bitscape.structure import Pipeline, Randomness, drive
 
@@ -32,17 +34,19 @@ def teacher_forced_losses(
     *,
     seed: int = 0,
     batch: int = 100,
+    keep: Path | None = None,
     report: Report = silent,
 ) -> PerImage:
     """The family's training loss on each of `count` real images, in float64.
 
     Image i meets the noise (or diffusion step) of `(seed, i)` whatever the model: losses of two
-    models pair up row by row. ValueError when one is not finite.
+    models pair up row by row. The encoded images are kept in the folder `keep`, where one is given.
+    ValueError when a loss is not finite.
     """
     result = []
     for part in ranges(count, batch):
-        images, labels = draw(part)
-        lesson = pipeline.adapter.lesson(pipeline.tokenizer, images, labels, Randomness(seed, part))
+        encoded, labels = encoded_images(pipeline, draw, part, keep)
+        lesson = pipeline.adapter.lesson(encoded, labels, Randomness(seed, part, pipeline.device))
         output = drive(pipeline.network, lesson.start(), pipeline.clocks)
         result.append(pipeline.adapter.loss(output, lesson.target).double().cpu())
         report(f"{pipeline.adapter.loss_name} of {pipeline.name}", part.stop, count)

@@ -21,9 +21,10 @@ def quality(shards: Iterable[Shard], protocol: EvaluationProtocol, reference: Re
     """Fréchet distances, class accuracy, precision and recall of one seed's images."""
     features, latents, hits = [], [], []
     for shard in shards:
-        features.append(protocol.extractor.features(shard.images).float().cpu())
+        seen = protocol.extractor.features(shard.images)
+        features.append(seen.float().cpu())
         latents.append(reference.scale.features(shard.latents))
-        hits.append(protocol.extractor.logits(shard.images).argmax(1).cpu() == shard.labels)
+        hits.append(protocol.extractor.logits(seen).argmax(1).cpu() == shard.labels)
     fake = torch.cat(features)
     # Both manifolds widen as their sets thin out, so both sides get the same count.
     count = min(len(fake), len(reference.features))

@@ -30,8 +30,8 @@ class Extractor(Protocol):
         """Feature vectors."""
         ...
 
-    def logits(self, images: UInt8[Tensor, "batch height width 3"]) -> Float[Tensor, "batch class"]:
-        """Class scores."""
+    def logits(self, features: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch class"]:
+        """Class scores of images by their features."""
         ...
 
 

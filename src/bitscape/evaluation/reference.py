@@ -59,7 +59,7 @@ def as_bytes(
 def protocol_identity(pipeline: Pipeline, protocol: EvaluationProtocol) -> str:
     """A digest of what decides every number but the model; data speak by their first images."""
     images, labels = protocol.draw(range(8))
-    latents = protocol.encode(pipeline, images)
+    latents = protocol.encode(pipeline, images.to(pipeline.device))
     digest = hashlib.sha256(f"{protocol.name} {protocol.real} {pipeline.family}".encode())
     for tensor in (images, labels, latents):
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -77,7 +77,7 @@ def _measured(
     for part in ranges(protocol.real, batch):
         images, _ = protocol.draw(part)
         features.append(protocol.extractor.features(as_bytes(images)).float().cpu())
-        latents.append(protocol.encode(pipeline, images).float().cpu())
+        latents.append(protocol.encode(pipeline, images.to(pipeline.device)).float().cpu())
         report("features of real images", part.stop, protocol.real)
     scale = LatentScale.of(torch.cat(latents))
     return {

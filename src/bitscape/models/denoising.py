@@ -90,15 +90,16 @@ class Denoising:
         """Diffusion calls are independent as they stand."""
         return [Call(call.net, call.step, call.args) for call in calls]
 
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
-        """Noised latents of the images at random timesteps; the target is the noise."""
+    @torch.no_grad()
+    def encode(self, tokenizer: nn.Module, images: Tensor) -> Latent:
+        """The latents."""
         assert isinstance(tokenizer, LatentTokenizer)
-        with torch.no_grad():
-            latents = tokenizer.latents(images)
+        return tokenizer.latents(images)
+
+    def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
+        """Noised latents of the images at random timesteps; the target is the noise."""
         t = randomness.integers(self.diffusion.timesteps)
-        return self.noise_lesson(latents, labels, t, randomness.normal(*latents.shape[1:]))
+        return self.noise_lesson(encoded, labels, t, randomness.normal(*encoded.shape[1:]))
 
     def noise_lesson(self, latents: Latent, labels: Tensor, t: Tensor, noise: Latent) -> Lesson:
         """The call that denoises `latents` at timesteps `t`."""

@@ -217,14 +217,15 @@ class LlamaGenAdapter(TokenPrediction):
         step = torch.cat([call.step.expand(1, call.args[0].shape[1]) for call in calls], dim=1)
         return [Call("", step, (inputs, calls[0].args[1], 0))]
 
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
-        """The teacher-forced call of encoded images; the target is their tokens."""
+    @torch.no_grad()
+    def encode(self, tokenizer: nn.Module, images: Tensor) -> Int[Tensor, "batch token"]:
+        """The tokens in raster order."""
         assert isinstance(tokenizer, VQTokenizer)
-        with torch.no_grad():
-            tokens = tokenizer.tokens(images)
-        return self.token_lesson(tokens, labels)
+        return tokenizer.tokens(images)
+
+    def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
+        """The teacher-forced call of encoded images; the target is their tokens."""
+        return self.token_lesson(encoded, labels)
 
     def token_lesson(self, tokens: Int[Tensor, "batch cell"], labels: Tensor) -> Lesson:
         """The teacher-forced call of images already encoded to tokens in raster order."""

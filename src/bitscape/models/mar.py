@@ -216,22 +216,25 @@ class MARAdapter:
         """Every call stands alone: known tokens and noisy tokens are its arguments."""
         return [Call(call.net, call.step, call.args) for call in calls]
 
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
+    @torch.no_grad()
+    def encode(
+        self, tokenizer: nn.Module, images: Tensor
+    ) -> Float[Tensor, "batch channel height width"]:
+        """The latents."""
+        assert isinstance(tokenizer, LatentTokenizer)
+        return tokenizer.latents(images)
+
+    def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
         """Masked latents of the images, a timestep for each unknown token; the target is the noise.
 
         The share of unknown tokens is the mean of training's, so that images form a batch and each
         depends on its own randomness alone.
         """
-        assert isinstance(tokenizer, LatentTokenizer)
-        with torch.no_grad():
-            latents = tokenizer.latents(images)
         masked = math.ceil(MASKED * self.config.length)
         order = randomness.permutations(self.config.length)
         t = randomness.integers(self.diffusion.timesteps, masked)
         noise = randomness.normal(masked, self.config.latent_channels)
-        return self.masked_lesson(latents, labels, order, masked, t, noise)
+        return self.masked_lesson(encoded, labels, order, masked, t, noise)
 
     def masked_lesson(
         self,

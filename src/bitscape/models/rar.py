@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from bitscape.models.checkpoint import KeyMap, Layout, Source
@@ -114,16 +115,18 @@ class RARAdapter(TokenPrediction):
         step = torch.cat([call.step for call in calls], dim=1)
         return [Call("", step, (tokens, calls[0].args[1], 0))]
 
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
+    @torch.no_grad()
+    def encode(self, tokenizer: nn.Module, images: Tensor) -> Int[Tensor, "batch token"]:
+        """The tokens in raster order."""
+        assert isinstance(tokenizer, MaskGITTokenizer)
+        return tokenizer.tokens(images)
+
+    def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
         """The teacher-forced call of encoded images, in raster order; the target is their tokens.
 
         Training draws random orders for some of the images: `token_lesson`.
         """
-        assert isinstance(tokenizer, MaskGITTokenizer)
-        with torch.no_grad():
-            return self.token_lesson(tokenizer.tokens(images), labels)
+        return self.token_lesson(encoded, labels)
 
     def token_lesson(self, tokens: Tensor, labels: Tensor, order: Tensor | None = None) -> Lesson:
         """The teacher-forced call of images already encoded, in raster order or in `order`.

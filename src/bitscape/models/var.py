@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from bitscape.models.autoencoder import AutoencoderConfig, to_uint8
@@ -131,14 +132,17 @@ class VARAdapter(TokenPrediction):
         step = torch.cat([call.step.expand(1, call.args[0].shape[1]) for call in calls], dim=1)
         return [Call("", step, (inputs, calls[0].args[1], 0))]
 
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
-        """The teacher-forced call of encoded images; the target is their tokens."""
+    @torch.no_grad()
+    def encode(self, tokenizer: nn.Module, images: Tensor) -> Int[Tensor, "batch token"]:
+        """The tokens of all scales, the coarsest first."""
         assert isinstance(tokenizer, MultiScaleTokenizer)
-        with torch.no_grad():
-            tokens = tokenizer.tokens(images)
-        return self.token_lesson(tokens, labels)
+        return torch.cat(list(tokenizer.tokens(images)), dim=1)
+
+    def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
+        """The teacher-forced call of encoded images; the target is their tokens."""
+        return self.token_lesson(
+            encoded.split([pn * pn for pn in self.config.patch_nums], 1), labels
+        )
 
     def token_lesson(self, tokens: Sequence[Tensor], labels: Tensor) -> Lesson:
         """The teacher-forced call of images already encoded to the tokens of each scale."""

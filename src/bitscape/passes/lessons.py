@@ -95,10 +95,8 @@ class ImageLessons:
         share = float(adapter.config.label_dropout) if adapter.num_classes > 1 else 0.0
         labels = torch.where(dropped < share * (1 << 20), adapter.num_classes, labels)
         randomness = Randomness(self.seed, part, device)
-        lesson = adapter.lesson(
-            self.pipeline.tokenizer, images.to(device), labels.to(device), randomness
-        )
-        return [lesson]
+        encoded = adapter.encode(self.pipeline.tokenizer, images.to(device))
+        return [adapter.lesson(encoded, labels.to(device), randomness)]
 
     def _ends(self, numbers: Sequence[int]) -> tuple[int, int]:
         return numbers[0], numbers[-1] + 1

@@ -86,10 +86,15 @@ class Adapter(Protocol):
         """The recorded calls of one trajectory as independent calls that need no cache."""
         ...
 
-    def lesson(
-        self, tokenizer: nn.Module, images: Tensor, labels: Tensor, randomness: Randomness
-    ) -> Lesson:
-        """Teacher-forced (or noised) calls on images in [-1, 1], shape (batch, 3, h, w)."""
+    def encode(self, tokenizer: nn.Module, images: Tensor) -> Tensor:
+        """What lessons are made of: tokens or latents, one row an image.
+
+        `images` are in [-1, 1], shape (batch, 3, h, w).
+        """
+        ...
+
+    def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
+        """Teacher-forced (or noised) calls on encoded images."""
         ...
 
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:

@@ -49,9 +49,9 @@ class Observer(nn.Module):
         return result
 
     @torch.no_grad()
-    def logits(self, images: Bytes) -> Float[Tensor, "batch class"]:
-        """Class scores of uint8 images, channels last."""
-        result: Tensor = self.classify(functional.silu(self.features(images)))
+    def logits(self, features: Float[Tensor, "batch 64"]) -> Float[Tensor, "batch class"]:
+        """Class scores of images by their features."""
+        result: Tensor = self.classify(functional.silu(features))
         return result
 
 

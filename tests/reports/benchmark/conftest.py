@@ -24,6 +24,7 @@ def record() -> Maker:
         losses: int = 500,
         distance: float = 80.0,
         loss: str = "nll",
+        agreement: tuple[float, float] | None = None,
         scheme: str = "W4A16",
     ) -> RunRecord:
         full = recipe == "full-precision"
@@ -31,6 +32,9 @@ def record() -> Maker:
         if not full:
             value["difference"] = {"mean": rise, "standard_error": error}
         metrics = {loss: value, "fd_shapes": {"mean": distance, "n": n}}
+        if agreement is not None:
+            share, kl = agreement
+            metrics |= {"token_agreement": {"mean": share}, "kl": {"mean": kl}}
         return RunRecord(
             key=f"{model} {recipe} {seed} {n}",
             model=model,
@@ -38,7 +42,7 @@ def record() -> Maker:
             method="none" if full else recipe.split("-")[0],
             scheme="W16A16" if full else scheme,
             seed=seed,
-            evaluation={"n": n, "losses": losses},
+            evaluation={"n": n, "losses": losses, "paths": 32},
             status="done",
             bits=Bits(
                 nominal_weight=4, actual_weight=4, nominal_model=4, actual_model=4, compute=4

@@ -22,13 +22,31 @@ def test_squared_errors_rise_by_percent_of_full_precision(record) -> None:
     assert (found.rise().mean, found.rise().error) == pytest.approx((25.0, 1.0))
 
 
-def test_losses_come_from_the_evaluation_that_most_records_share(record) -> None:
+def test_losses_come_from_the_most_frequent_number_of_images(record) -> None:
     few = [record("gptq-w4a16", 0.1, seed=i) for i in range(3)]
-    many = record("gptq-w4a16", 0.3, n=2000, losses=500, distance=70.0)
+    many = record("gptq-w4a16", 0.3, n=2000, losses=1000, distance=70.0)
     (found,) = results([many, *few])
     assert list(found.losses) == [0, 1, 2]
     assert found.rise().mean == pytest.approx(0.1)
     assert found.distance == many
+
+
+def test_seeds_are_pooled_over_grids_of_different_sample_counts(record) -> None:
+    many = record("gptq-w4a16", 0.1, seed=0, n=2000)
+    few = [record("gptq-w4a16", 0.1 * seed, seed=seed, n=16) for seed in (2, 3)]
+    again = record("gptq-w4a16", 0.1, seed=0, n=16)
+    for records in ([many, *few], [again, *few, many]):
+        (found,) = results(records)
+        assert list(found.losses) == [0, 2, 3]
+        assert found.losses[0] is many and found.distance is many
+
+
+def test_agreement_is_a_mean_over_seeds_and_absent_without_tokens(record) -> None:
+    pairs = [(0.5, 0.2), (0.7, 0.4)]
+    (found,) = results(record("rtn-w4a16", 0.1, seed=i, agreement=p) for i, p in enumerate(pairs))
+    assert found.agreement() == pytest.approx((0.6, 0.3))
+    (without,) = results([record("rtn-w4a16", 0.1, loss="denoising_loss")])
+    assert without.agreement() is None
 
 
 def test_distances_of_few_images_are_left_out(record) -> None:

@@ -50,3 +50,10 @@ def test_losses_of_two_kinds_have_tables_of_their_own(record) -> None:
     text = page(results([record("rtn-w4a16", 0.4), other]))
     assert "nats a token" in text and "percent" in text
     assert "| rtn-w4a16 | 0.400 +- 0.010 |" in text and "| rtn-w4a16 | 25.00 +- 0.50 |" in text
+
+
+def test_agreement_has_a_table_where_there_are_tokens(record) -> None:
+    full = record("full-precision", 0.0)
+    text = page(results([full, record("rtn-w4a16", 0.4, agreement=(0.725, 0.18389))]))
+    assert "prefixes of 32 sampled images a seed" in text and "| rtn-w4a16 | 72.5%, 0.184 |" in text
+    assert "prefixes" not in page(results([record("rtn-w4a16", 0.4)]))

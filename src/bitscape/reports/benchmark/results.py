@@ -80,6 +80,18 @@ class Result:
             found[seed] = (gap["mean"] / unit, gap["standard_error"] / unit)
         return found
 
+    def agreement(self) -> tuple[float, float] | None:
+        """Share of equal tokens and KL (nats a token) to full precision, means over seeds.
+
+        None for full precision itself and for families without tokens.
+        """
+        found = [_metrics(record) for record in self.losses.values()]
+        if any(metrics.get("kl") is None for metrics in found):
+            return None
+        pairs = [(m["token_agreement"]["mean"], m["kl"]["mean"]) for m in found]
+        share, kl = np.mean(pairs, axis=0)
+        return float(share), float(kl)
+
     def rise(self) -> Rise:
         """The mean over seeds."""
         gaps = np.array(list(self.rises().values()))
@@ -91,21 +103,22 @@ class Result:
 def results(records: Iterable[RunRecord]) -> list[Result]:
     """One result for each model and recipe, in the order in which they were run.
 
-    Losses come from the evaluation that most records share, so that all are of the same images;
-    distances from the one with the most images, at its first calibration seed.
+    Losses come from the records of the most frequent number of held-out images, so that all are of
+    the same ones; distances from those with the most samples, at their first calibration seed.
     """
     done = [record for record in records if record.status == "done"]
     if not done:
         return []
-    counts = Counter(_evaluation(record) for record in done)
-    # Among equals the one with more held-out images, which stand first.
-    common = max(counts, key=lambda evaluation: (counts[evaluation], evaluation))
+    counts = Counter(_images(record) for record in done)
+    common = max(counts, key=lambda images: (counts[images], images))
     most = max(record.evaluation["n"] for record in done)
     pairs = dict.fromkeys((record.model, record.recipe) for record in done)
     found = []
     for pair in pairs:
         mine = [record for record in done if (record.model, record.recipe) == pair]
-        losses = {r.seed: r for r in mine if _evaluation(r) == common}
+        # Of two records of one seed the one with more samples stays: their losses are the same.
+        mine.sort(key=lambda record: record.evaluation["n"])
+        losses = {r.seed: r for r in mine if _images(r) == common}
         far = [r for r in mine if r.evaluation["n"] == most >= DISTANCES]
         if losses:
             scheme = mine[0].scheme or ""
@@ -144,13 +157,17 @@ def best(group: Sequence[Result]) -> list[Result]:
     return found
 
 
-def _evaluation(record: RunRecord) -> tuple[int, int, str]:
-    settings = record.evaluation
-    return settings["losses"], -settings["n"], str(sorted(settings.items()))
+def _images(record: RunRecord) -> int:
+    images: int = record.evaluation["losses"]
+    return images
 
 
 def _loss(record: RunRecord) -> tuple[str, Mapping[str, Any]]:
-    assert record.quality is not None
-    metrics = record.quality.metrics
+    metrics = _metrics(record)
     name = next(name for name in UNITS if metrics.get(name) is not None)
     return name, metrics[name]
+
+
+def _metrics(record: RunRecord) -> Mapping[str, Any]:
+    assert record.quality is not None
+    return record.quality.metrics

@@ -39,6 +39,13 @@ def _section(unit: str, found: list[Result]) -> list[str]:
     told = f"{seeds} calibration seeds" if seeds > 1 else "one calibration seed"
     head = f"Rise over full precision of the {unit}; {images:,} held-out images, {told}."
     parts = [f"{head} {MARK}" if seeds >= SEEDS else head, _table(found, lambda r: _rise(r, bold))]
+    agreeing = [result for result in found if result.agreement() is not None]
+    if agreeing:
+        parts += [
+            f"Tokens equal to full precision's and KL to it in nats a token, over the replayed "
+            f"prefixes of {one.evaluation['paths']} sampled images a seed.",
+            _table(agreeing, _agreement),
+        ]
     far = [result for result in found if result.distance is not None]
     if far:
         n = far[0].records[-1].evaluation["n"]
@@ -83,6 +90,12 @@ def _rise(result: Result, bold: set[int]) -> str:
     rise = result.rise()
     text = with_error(rise.mean, rise.error)
     return f"**{text}**" if id(result) in bold else text
+
+
+def _agreement(result: Result) -> str:
+    found = result.agreement()
+    assert found is not None
+    return f"{found[0]:.1%}, {found[1]:.3g}"
 
 
 def _distance(result: Result) -> str:

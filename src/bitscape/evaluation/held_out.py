@@ -1,0 +1,27 @@
+"""Real images as lessons take them: encoded once, and kept for every model of the tokenizer."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from bitscape.evaluation.protocol import Draw
+from bitscape.evaluation.storage import read_tensors, write_tensors
+from bitscape.structure import Pipeline
+
+
+def encoded_images(
+    pipeline: Pipeline, draw: Draw, part: range, keep: Path | None = None
+) -> tuple[Tensor, Tensor]:
+    """What `pipeline` makes lessons of, for the images `part` of `draw`, and their labels.
+
+    With `keep` they are kept in that folder, which has to be the tokenizer's and the data's own.
+    """
+    path = None if keep is None else keep / f"{part.start:06d}-{part.stop:06d}.safetensors"
+    if path is not None and path.exists():
+        kept = read_tensors(path)
+        return kept["encoded"].to(pipeline.device), kept["labels"].to(pipeline.device)
+    images, labels = (tensor.to(pipeline.device) for tensor in draw(part))
+    encoded = pipeline.adapter.encode(pipeline.tokenizer, images)
+    if path is not None:
+        write_tensors(path, {"encoded": encoded, "labels": labels})
+    return encoded, labels
