@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +25,7 @@ from bitscape.runtime import Choice
 
 _LOG_SECONDS = 15.0
 _PIPE_WIDTH = 200
+_LONGEST_CELL = 60
 
 Report = Callable[[str, int, int], None]
 
@@ -113,14 +114,22 @@ class _Stages:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> Table:
-    """A table whose numbers stand to the right."""
+    """A table whose numbers stand to the right; names, in its first column, are never cut.
+
+    Long cells of other columns are, and wrap where a terminal is narrow; JSON has them whole.
+    """
     result = Table(title=title or None, box=None, pad_edge=False, title_justify="left")
     for index, name in enumerate(header):
         numeric = all(isinstance(row[index], int | float) for row in rows) and bool(rows)
-        result.add_column(name, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        result.add_row(*(Text(_cell(value)) for value in row))
+        justify: JustifyMethod = "right" if numeric else "left"
+        result.add_column(name, justify=justify, no_wrap=index == 0 or numeric)
+    for name, *rest in rows:
+        result.add_row(Text(_cell(name)), *(Text(_shortened(_cell(value))) for value in rest))
     return result
+
+
+def _shortened(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_CELL else f"{cell[: _LONGEST_CELL - 1]}…"
 
 
 def _cell(value: Any) -> str:
