@@ -1,4 +1,4 @@
-"""VAR with a modulation shared by all blocks (d36)."""
+"""VAR's modulation: shared by all blocks (d36), or a block's own."""
 
 import pytest
 import torch
@@ -67,3 +67,14 @@ def test_its_blocks_take_a_shift_and_no_scale(pipeline: Pipeline) -> None:
         consumer.bias += consumer.weight @ shift
     torch.testing.assert_close(network(inputs, labels), before, rtol=1e-9, atol=1e-9)
     assert folds["head_norm"].takes == {Absorb.SCALE, Absorb.SHIFT}
+
+
+@torch.no_grad()
+def test_a_block_modulates_all_scales_by_one_call_of_its_layer() -> None:
+    pipeline = VAR_FAMILY.tiny()
+    seen: list[int] = []
+    for number, block in enumerate(pipeline.network.blocks):
+        block.ada.register_forward_hook(lambda *_, number=number: seen.append(number))
+    for _ in range(2):
+        pipeline.latents(torch.tensor([0, 3]), seed=1)
+    assert seen == 2 * list(range(len(pipeline.network.blocks)))

@@ -71,15 +71,21 @@ class VARBlock(nn.Module):
     def forward(
         self, x: Tensor, condition: Tensor, mask: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
-        # The shared modulation, or the activated class embedding for this block's own layer.
-        if self.ada is None:
-            assert self.offset is not None
-            modulation = condition + self.offset
-        else:
-            modulation = self.ada(condition)
-        g1, g2, a1, a2, h1, h2 = modulation.chunk(6, dim=-1)
+        g1, g2, a1, a2, h1, h2 = self._modulation(condition, cache).chunk(6, dim=-1)
         x = torch.addcmul(x, self.attn(self.norm1(x, a1, h1), mask, cache), g1.unsqueeze(1))
         return torch.addcmul(x, self.mlp(self.norm2(x, a2, h2)), g2.unsqueeze(1))
+
+    def _modulation(self, condition: Tensor, cache: Cache | None) -> Tensor:
+        """Of the shared modulation, or of the activated class embedding; once for all scales."""
+        if self.ada is None:
+            assert self.offset is not None
+            return condition + self.offset
+        if cache is None:
+            result: Tensor = self.ada(condition)
+            return result
+        if cache.modulation is None:
+            cache.modulation = self.ada(condition)
+        return cache.modulation
 
     @torch.no_grad()
     def initialise(self, depth: int) -> None:

@@ -10,13 +10,18 @@ Kept = Float[Tensor, "batch head kept channel"]
 
 
 class Cache:
-    """Keys and values of one attention, appended step by step into storage of fixed capacity."""
+    """Keys and values of one attention, appended step by step into storage of fixed capacity.
+
+    `modulation` is what the block around it derives from the class alone, once for all steps; None
+    until a block that has such a thing puts it there.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.length = 0
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
+        self.modulation: Tensor | None = None
 
     def append(self, k: Heads, v: Heads) -> tuple[Kept, Kept]:
         """All keys and values so far, `k` and `v` included; ValueError when they do not fit."""
