@@ -11,6 +11,8 @@ from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes import RECIPES, account, card, find_recipe, released
 
+_LONGEST = 60
+
 Action = Annotated[str | None, typer.Argument(metavar="show", help="Print one in full.")]
 Name = Annotated[
     str | None, typer.Argument(metavar="NAME", help="A recipe, a YAML file, or a method.")
@@ -57,6 +59,7 @@ def _show(terminal: Terminal, name: str) -> None:
 
 
 def _list(terminal: Terminal) -> None:
+    every = [*RECIPES.values(), *released().values()]
     found = [
         {
             "name": recipe.name,
@@ -64,7 +67,12 @@ def _list(terminal: Terminal) -> None:
             "scheme": recipe.scheme,
             "families": list(recipe.families or FAMILIES),
         }
-        for recipe in [*RECIPES.values(), *released().values()]
+        for recipe in every
     ]
-    rows = [(r["name"], r["method"], r["scheme"], " ".join(r["families"])) for r in found]
+    rows = [(r.name, r.method, _shown(r.scheme), " ".join(r.families or FAMILIES)) for r in every]
     terminal.result(found, table(("name", "method", "scheme", "families"), rows))
+
+
+def _shown(scheme: str) -> str:
+    """Schemes of released models list single layers; `recipes show` and JSON have them whole."""
+    return scheme if len(scheme) <= _LONGEST else f"{scheme[: _LONGEST - 1]}…"

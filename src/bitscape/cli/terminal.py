@@ -25,7 +25,6 @@ from bitscape.runtime import Choice
 
 _LOG_SECONDS = 15.0
 _PIPE_WIDTH = 200
-_LONGEST_CELL = 60
 
 Report = Callable[[str, int, int], None]
 
@@ -116,20 +115,16 @@ class _Stages:
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> Table:
     """A table whose numbers stand to the right; names, in its first column, are never cut.
 
-    Long cells of other columns are, and wrap where a terminal is narrow; JSON has them whole.
+    Other texts wrap where they have not room enough.
     """
     result = Table(title=title or None, box=None, pad_edge=False, title_justify="left")
     for index, name in enumerate(header):
         numeric = all(isinstance(row[index], int | float) for row in rows) and bool(rows)
         justify: JustifyMethod = "right" if numeric else "left"
         result.add_column(name, justify=justify, no_wrap=index == 0 or numeric)
-    for name, *rest in rows:
-        result.add_row(Text(_cell(name)), *(Text(_shortened(_cell(value))) for value in rest))
+    for row in rows:
+        result.add_row(*(Text(_cell(value)) for value in row))
     return result
-
-
-def _shortened(cell: str) -> str:
-    return cell if len(cell) <= _LONGEST_CELL else f"{cell[: _LONGEST_CELL - 1]}…"
 
 
 def _cell(value: Any) -> str:

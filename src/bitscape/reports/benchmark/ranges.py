@@ -44,7 +44,6 @@ def site_ranges(pipeline: Pipeline, count: int = 32) -> list[SiteRange]:
     labels = torch.arange(count) % pipeline.adapter.num_classes
     calls = record(pipeline, labels, seed=0).calls
     insert(network, sites, pipeline.clocks)
-
     found = observe(pipeline, calls, sites, RowSamples)
     return [_site_range(name, samples.rows()) for name, samples in found.items()]
 
