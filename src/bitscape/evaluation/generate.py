@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bitscape.evaluation.fingerprint import sampler_fingerprint, sampler_text
 from bitscape.evaluation.protocol import Report, ranges, silent
-from bitscape.evaluation.storage import read_tensors, write_tensors, write_whole
+from bitscape.evaluation.storage import part_path, read_tensors, write_tensors, write_whole
 from bitscape.structure import Pipeline
 
 _MANIFEST = "manifest.json"
@@ -65,10 +65,10 @@ def generate(
     parts = ranges(len(labels), shard)
     for part in parts:
         wanted = labels[part.start : part.stop]
-        if _path(out, part).exists():
+        if part_path(out, part).exists():
             _check(out, part, wanted)
         else:
-            write_tensors(_path(out, part), _sampled(pipeline, wanted, seed, part.start))
+            write_tensors(part_path(out, part), _sampled(pipeline, wanted, seed, part.start))
         report(f"sample {pipeline.name}, seed {seed}", part.stop, len(labels))
     return Run(out, tuple(parts))
 
@@ -105,19 +105,13 @@ def _claim(folder: Path, manifest: dict[str, str | int]) -> None:
         )
 
 
-def _path(folder: Path, part: range) -> Path:
-    # Both ends are in the name: the short last shard of a small run is not the start of the full
-    # shard of a larger one, whose batch would differ.
-    return folder / f"{part.start:06d}-{part.stop:06d}.safetensors"
-
-
 def _read(folder: Path, part: range) -> Shard:
-    return Shard(**read_tensors(_path(folder, part)))
+    return Shard(**read_tensors(part_path(folder, part)))
 
 
 def _check(folder: Path, part: range, labels: Tensor) -> None:
     if not torch.equal(_read(folder, part).labels, labels.cpu()):
         raise ValueError(
-            f"{_path(folder, part)} holds other classes than asked for: "
+            f"{part_path(folder, part)} holds other classes than asked for: "
             "choose another folder or delete it"
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from bitscape.evaluation.protocol import Draw
-from bitscape.evaluation.storage import read_tensors, write_tensors
+from bitscape.evaluation.storage import part_path, read_tensors, write_tensors
 from bitscape.structure import Pipeline
 
 
@@ -16,7 +16,7 @@ def encoded_images(
 
     With `keep` they are kept in that folder, which has to be the tokenizer's and the data's own.
     """
-    path = None if keep is None else keep / f"{part.start:06d}-{part.stop:06d}.safetensors"
+    path = None if keep is None else part_path(keep, part)
     if path is not None and path.exists():
         kept = read_tensors(path)
         return kept["encoded"].to(pipeline.device), kept["labels"].to(pipeline.device)

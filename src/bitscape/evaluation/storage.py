@@ -29,6 +29,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_whole(path, safetensors.torch.save(ready))
 
 
+def part_path(folder: Path, part: range) -> Path:
+    """Where `folder` keeps the rows `part` of something long.
+
+    Both ends are in the name: the short last part of a small run is not the start of the full part
+    of a larger one, whose batch would differ.
+    """
+    return folder / f"{part.start:06d}-{part.stop:06d}.safetensors"
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file; ValueError naming a file that was damaged."""
     try:
