@@ -74,7 +74,7 @@ def candidate(size: str, name: str) -> tuple[Pipeline, list[str]]:
 
 def whole_sequence(config: VARConfig) -> Call:
     """One teacher-forced call on random inputs, all scales at once."""
-    counts = torch.tensor([pn * pn for pn in config.patch_nums])
+    counts = torch.tensor(config.counts)
     step = torch.repeat_interleave(torch.arange(len(counts)), counts)[None]
     inputs = torch.randn(1, int(counts.sum()), config.latent_channels)
     return Call("", step, (inputs, torch.zeros(1, dtype=torch.long), 0))
@@ -95,7 +95,7 @@ def untrained(size: str) -> Pipeline:
 def generate(pipelines: dict[str, Pipeline], batch: int, repeat: int) -> dict[str, list[float]]:
     """The smallest seconds of each scale, by candidate."""
     config = next(iter(pipelines.values())).adapter.config
-    counts = [pn * pn for pn in config.patch_nums]
+    counts = config.counts
     labels = torch.cat([torch.arange(batch) % 10, torch.full((batch,), config.num_classes)])
     best = {name: [float("inf")] * len(counts) for name in pipelines}
     for _ in range(repeat):

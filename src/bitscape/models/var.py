@@ -106,7 +106,7 @@ class VARAdapter(TokenPrediction):
         """
         config, batch = self.config, len(conditions)
         labels = doubled(conditions, config.num_classes) if guidance else conditions
-        stores = caches(config.depth, sum(pn * pn for pn in config.patch_nums))
+        stores = caches(config.depth, sum(config.counts))
         first, last = 0, len(config.patch_nums) - 1
         shape = (len(labels), config.patch_nums[0] ** 2, config.latent_channels)
         inputs = self.codebook.embedding.weight.new_zeros(shape)
@@ -140,19 +140,17 @@ class VARAdapter(TokenPrediction):
 
     def lesson(self, encoded: Tensor, labels: Tensor, randomness: Randomness) -> Lesson:
         """The teacher-forced call of encoded images; the target is their tokens."""
-        return self.token_lesson(
-            encoded.split([pn * pn for pn in self.config.patch_nums], 1), labels
-        )
+        return self.token_lesson(encoded, labels)
 
-    def token_lesson(self, tokens: Sequence[Tensor], labels: Tensor) -> Lesson:
-        """The teacher-forced call of images already encoded to the tokens of each scale."""
+    def token_lesson(self, tokens: Int[Tensor, "batch token"], labels: Tensor) -> Lesson:
+        """The teacher-forced call of images already encoded to the tokens of all scales."""
         with torch.no_grad():
-            rest = self.codebook.teacher_inputs(tokens)
+            rest = self.codebook.teacher_inputs(tokens.split(self.config.counts, dim=1))
         opening = rest.new_zeros(len(rest), self.config.patch_nums[0] ** 2, rest.shape[2])
-        counts = torch.tensor([pn * pn for pn in self.config.patch_nums])
+        counts = torch.tensor(self.config.counts)
         step = torch.repeat_interleave(torch.arange(len(self.config.patch_nums)), counts)[None]
         call = Call("", step, (torch.cat([opening, rest], dim=1), labels, 0))
-        return Lesson.of_call(call, torch.cat(list(tokens), dim=1))
+        return Lesson.of_call(call, tokens)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
         """uint8 images from the latent map."""

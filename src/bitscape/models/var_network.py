@@ -39,6 +39,11 @@ class VARConfig:
     label_dropout: float = 0.1
     shared_aln: bool = False
 
+    @property
+    def counts(self) -> list[int]:
+        """The tokens of each scale."""
+        return [pn * pn for pn in self.patch_nums]
+
 
 class VARBlock(nn.Module):
     """x + g1 attention(AdaLN(x)), then x + g2 feed_forward(AdaLN(x)).
@@ -114,7 +119,7 @@ class VAR(nn.Module):
     def __init__(self, config: VARConfig) -> None:
         super().__init__()
         self.config = config
-        channels, counts = config.embed_dim, [pn * pn for pn in config.patch_nums]
+        channels, counts = config.embed_dim, config.counts
         self.length = sum(counts)
         self.word_embed = nn.Linear(config.latent_channels, channels)
         self.class_embed = nn.Embedding(config.num_classes + 1, channels)

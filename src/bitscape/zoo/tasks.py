@@ -63,8 +63,7 @@ class NextScale(GeneratorTask):
         """Mean negative log-likelihood of one batch, nats a token."""
         adapter = self.pipeline.adapter
         assert isinstance(adapter, VARAdapter)
-        flat = torch.from_numpy(self.data.tokens[self.rows(step)].astype(np.int64))
-        tokens = flat.split([pn * pn for pn in adapter.config.patch_nums], dim=1)
+        tokens = torch.from_numpy(self.data.tokens[self.rows(step)].astype(np.int64))
         lesson = adapter.token_lesson(tokens, self.labels(step, self.drawn(step)))
         return {"loss": self.per_image(lesson).mean()}
 
