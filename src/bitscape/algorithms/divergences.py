@@ -109,10 +109,15 @@ def divergences(k: int) -> Mapping[str, Divergence]:
 
 def _head(p: Logits, k: int) -> Bool[Tensor, "*token code"]:
     """The k most probable codes of each token; none for 0, all from the number of codes up."""
-    if k >= p.shape[-1]:
-        return torch.ones_like(p, dtype=torch.bool)
-    order = p.argsort(dim=-1, descending=True, stable=True)[..., :k]
-    return torch.zeros_like(p, dtype=torch.bool).scatter_(-1, order, True)
+    if not 0 < k < p.shape[-1]:
+        return torch.full_like(p, k > 0, dtype=torch.bool)
+    head = p >= p.topk(k, dim=-1, sorted=False).values.amin(dim=-1, keepdim=True)
+    tied = head.sum(dim=-1) > k
+    if tied.any():
+        # Only rows whose last place is shared need the whole order, four times the work.
+        order = p[tied].argsort(dim=-1, descending=True, stable=True)[..., :k]
+        head[tied] = torch.zeros_like(head[tied]).scatter_(-1, order, True)
+    return head
 
 
 def _log_probabilities(logits: Logits) -> Logits:
