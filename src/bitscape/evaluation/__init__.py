@@ -6,6 +6,7 @@ from bitscape.evaluation.fingerprint import fingerprint, sampler_fingerprint
 from bitscape.evaluation.floor import reconstruction_floor
 from bitscape.evaluation.frechet import Statistics, frechet_distance, statistics
 from bitscape.evaluation.generate import Run, Shard, generate
+from bitscape.evaluation.held_out import encoded_images, images_identity
 from bitscape.evaluation.latents import LatentScale
 from bitscape.evaluation.losses import Estimate, estimate, paired, teacher_forced_losses
 from bitscape.evaluation.manifold import PrecisionRecall, precision_recall
@@ -40,11 +41,13 @@ __all__ = [
     "agreement",
     "as_bytes",
     "balanced_labels",
+    "encoded_images",
     "estimate",
     "evaluate",
     "fingerprint",
     "frechet_distance",
     "generate",
+    "images_identity",
     "paired",
     "precision_recall",
     "psnr",

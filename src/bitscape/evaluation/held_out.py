@@ -1,14 +1,18 @@
 """Real images as lessons take them: encoded once, and kept for every model of the tokenizer."""
 
+import hashlib
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from bitscape.evaluation.fingerprint import fingerprint
 from bitscape.evaluation.protocol import Draw
 from bitscape.evaluation.storage import part_path, read_tensors, write_tensors
 from bitscape.structure import Pipeline
 
 
+@torch.no_grad()
 def encoded_images(
     pipeline: Pipeline, draw: Draw, part: range, keep: Path | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -25,3 +29,14 @@ def encoded_images(
     if path is not None:
         write_tensors(path, {"encoded": encoded, "labels": labels})
     return encoded, labels
+
+
+@torch.no_grad()
+def images_identity(pipeline: Pipeline, draw: Draw) -> str:
+    """A digest of what `encoded_images` gives; the data speak by their first images."""
+    encoded, labels = encoded_images(pipeline, draw, range(8))
+    digest = hashlib.sha256(pipeline.family.encode())
+    for tensor in (encoded, labels):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    digest.update(fingerprint(pipeline.tokenizer).encode())
+    return digest.hexdigest()[:16]

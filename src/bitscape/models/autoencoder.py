@@ -182,7 +182,8 @@ class Encoder(nn.Module):
             if i < len(self.downsamples):
                 h = self.downsamples[i](h)
         result: Tensor = self.conv_out(functional.silu(self.norm_out(self.middle(h))))
-        return result
+        # In the usual order again, as files keep latents: a network rounds the two differently.
+        return result.contiguous()
 
 
 class Decoder(nn.Module):

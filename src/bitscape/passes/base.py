@@ -24,12 +24,14 @@ def silent(text: str, done: int, total: int) -> None:
 @dataclass(frozen=True)
 class Pace:
     """What of a training run concerns the machine alone: its time, how often it saves its state,
-    and whether each of several processes holds a part of the parameters or all.
+    whether each of several processes holds a part of the parameters or all, and in which folder
+    runs of one tokenizer keep the images they read, encoded, for each other.
     """
 
     seconds: float | None = None
     save_seconds: float = 120.0
     shard: bool = False
+    encoded: Path | None = None
 
 
 @dataclass

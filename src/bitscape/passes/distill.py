@@ -155,7 +155,7 @@ class Distill:
     def _lessons(self, pipeline: Pipeline, context: Context) -> Lessons:
         batch, seed, ranks = self.training.batch, context.seed, Ranks.current()
         if context.images is not None:
-            return ImageLessons(context.images, pipeline, batch, seed, ranks)
+            return ImageLessons(context.images, pipeline, batch, seed, ranks, context.pace.encoded)
         calls = context.calibrated("distillation without images")
         return RecordedLessons(calls, batch, seed, ranks, pipeline.device)
 

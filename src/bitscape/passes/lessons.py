@@ -7,13 +7,15 @@ each of several processes its share of the same batch.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from bitscape.calibration import CalibrationSet
-from bitscape.evaluation import Draw
+from bitscape.evaluation import Draw, encoded_images, images_identity
 from bitscape.structure import Call, Lesson, Pipeline, Randomness, ReadsPrompts
 from bitscape.training import Ranks
 
@@ -68,7 +70,8 @@ class ImageLessons:
 
     Runs of different seeds start at different places of the data.
     Labels are dropped as often as the family's training drops them, so that guidance still has its
-    unconditional half. ValueError for models that read prompts: images have none.
+    unconditional half. In the folder `encoded` images are kept for other runs. ValueError for
+    models that read prompts: images have none.
     """
 
     draw: Draw
@@ -76,6 +79,7 @@ class ImageLessons:
     batch: int
     seed: int
     ranks: Ranks
+    encoded: Path | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.pipeline.tokenizer, ReadsPrompts):
@@ -89,14 +93,18 @@ class ImageLessons:
         first = _APART * self.seed + step * self.batch
         numbers = range(first, first + self.batch)
         part = range(*self._ends(self.ranks.share(numbers)))
-        images, labels = self.draw(part)
         adapter, device = self.pipeline.adapter, self.pipeline.device
-        dropped = Randomness(self.seed + _DROPPED, part).integers(1 << 20)
+        encoded, labels = encoded_images(self.pipeline, self.draw, part, self._home)
+        dropped = Randomness(self.seed + _DROPPED, part, device).integers(1 << 20)
         share = float(adapter.config.label_dropout) if adapter.num_classes > 1 else 0.0
         labels = torch.where(dropped < share * (1 << 20), adapter.num_classes, labels)
-        randomness = Randomness(self.seed, part, device)
-        encoded = adapter.encode(self.pipeline.tokenizer, images.to(device))
-        return [adapter.lesson(encoded, labels.to(device), randomness)]
+        return [adapter.lesson(encoded, labels, Randomness(self.seed, part, device))]
+
+    @cached_property
+    def _home(self) -> Path | None:
+        if self.encoded is None:
+            return None
+        return self.encoded / images_identity(self.pipeline, self.draw)
 
     def _ends(self, numbers: Sequence[int]) -> tuple[int, int]:
         return numbers[0], numbers[-1] + 1

@@ -26,6 +26,7 @@ from bitscape.evaluation import (
 from bitscape.formats import FULL_BITS
 from bitscape.laws import Bits, Quality, RunRecord
 from bitscape.nn import footprint, insert, quantized_sites
+from bitscape.passes import Pace
 from bitscape.recipes import Recipe, calibration_key, find_recipe, reads_calibration, recorded
 from bitscape.runtime import peaks, reset_peaks
 from bitscape.structure import Pipeline
@@ -41,9 +42,9 @@ class LibraryRunner:
 
     The last full-precision and the last quantized model are kept in memory, because neighbouring
     cells of a grid share them. In `workspace` lies what cells share wherever they run, each made by
-    the first that needs it while others wait: calibration sets, the reference, and the samples,
-    losses and numbers of full precision. Quality is that of the normal form, the reference every
-    kernel must equal.
+    the first that needs it while others wait: calibration sets, the reference, the samples, losses
+    and numbers of full precision, and the images that training reads, encoded. Quality is that of
+    the normal form, the reference every kernel must equal.
     """
 
     protocol: EvaluationProtocol
@@ -151,6 +152,7 @@ class LibraryRunner:
                 calibration=calls,
                 seed=cell.seed,
                 progress=report,
+                pace=Pace(encoded=self.workspace / "encoded"),
             )
             self._small[key] = model, time.perf_counter() - start
         return self._small[key]
