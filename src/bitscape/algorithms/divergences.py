@@ -51,13 +51,13 @@ def topkld(
     """
     if k < 0:
         raise ValueError(f"k counts the codes of the head, got {k}")
-    q, p = _log_probabilities(student), _log_probabilities(teacher)
-    head, ratio = _head(p, k), q - p
-    terms = torch.where(head, q.exp() * ratio, -p.exp() * ratio)
+    log_q, log_p = _log_probabilities(student), _log_probabilities(teacher)
+    q, p, head = log_q.exp(), log_p.exp(), _head(log_p, k)
+    terms = torch.where(head, q, p) * (log_q - log_p)
     if variant == "corrected":
-        mass = p.exp() - q.exp()
-        terms = terms + torch.where(head, mass, -mass)
-    return terms.sum(dim=-1)
+        terms = terms - (q - p)
+    # Every term of the tail is that of the head with the opposite sign.
+    return (terms * (2.0 * head - 1.0)).sum(dim=-1)
 
 
 def forward_kl(student: Logits, teacher: Logits) -> PerToken:
