@@ -13,9 +13,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocator
 
-from bitscape.reports.study.marks import DPI, GREY, INK, STYLE, new_figure
+from bitscape.reports.palette import BLUE, GREEN, GREY, INK, ORANGE, VERMILION
+from bitscape.reports.study.marks import DPI, STYLE, new_figure
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 TITLES = MappingProxyType(
     {
         "steps": "Error at each step",
@@ -52,7 +52,7 @@ def draw_steps(study: Study) -> Figure:
     for key, word, shade, mark in (
         ("feature", "feature extraction: the network's answer", BLUE, "o"),
         ("reconstruction", "reconstruction after this one answer", ORANGE, "s"),
-        ("drift", "reconstruction after all answers so far", RED, "^"),
+        ("drift", "reconstruction after all answers so far", VERMILION, "^"),
     ):
         axes.plot(calls, _positive(study[key]), color=shade, marker=mark, ms=4, lw=1.4, label=word)
     _error_axis(axes, [*study["feature"], *study["reconstruction"], *study["drift"]])
@@ -102,7 +102,7 @@ def draw_first_bad(study: Study) -> Figure:
     )
     if study["first_bad"] is not None:
         place = study["units"].index(study["first_bad"]) + 1
-        axes.plot([place], [dict(tested)[place]], "o", color=RED, ms=8, zorder=3)
+        axes.plot([place], [dict(tested)[place]], "o", color=VERMILION, ms=8, zorder=3)
         left = place > len(study["units"]) / 2
         axes.annotate(
             study["first_bad"],
@@ -110,7 +110,7 @@ def draw_first_bad(study: Study) -> Figure:
             (-10, 8) if left else (10, -14),
             textcoords="offset points",
             ha="right" if left else "left",
-            color=RED,
+            color=VERMILION,
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )
     axes.set_xlabel(f"layers or blocks quantized, of {len(study['units'])} in order of execution")

@@ -1,8 +1,7 @@
 """The overview picture: one row a setting, one column a seed, with what each row costs.
 
 Positions are in inches on one set of axes that fills the figure, so that pictures, bars and text of
-a row line up exactly. Bars carry their number beside them; colour (Okabe and Ito's blue and
-vermilion, distinct to every kind of colour vision) only repeats what the number says.
+a row line up exactly. Bars carry their number beside them; colour only repeats what it says.
 """
 
 import textwrap
@@ -15,13 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bitscape.reports import words
+from bitscape.reports.palette import BLUE, GREY, INK, RULE, VERMILION
 from bitscape.reports.results import Demo, Panel, Row
-
-BLUE = "#0072B2"
-VERMILION = "#D55E00"
-INK = "#1a1a1a"
-GREY = "#5a5a5a"
-RULE = "#d0d0d0"
 
 WIDTH = 14.2
 DPI = 120

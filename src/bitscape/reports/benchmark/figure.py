@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bitscape.reports.benchmark.results import UNITS, Result, names
+from bitscape.reports.palette import BLUE, GREEN, ORANGE, PURPLE
 
-# Okabe and Ito's colours, distinct to every kind of colour vision; markers repeat what they say.
-SERIES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"))
+SERIES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (PURPLE, "^"))
 ROW = 0.19
 """Inches a recipe."""
 

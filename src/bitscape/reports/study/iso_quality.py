@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from bitscape.laws import metric_name
+from bitscape.reports.palette import GREY, INK, SHADE
 from bitscape.reports.study.marks import (
-    GREY,
-    INK,
     Tips,
     colour,
     log_axes,
@@ -75,7 +74,7 @@ def _row(axes: Axes, row: int, line: Line, x: tuple[float, float], tips: Tips) -
     bits, ends = line.entry.bits_at, line.entry.bits_at_ci
     group, shade = f"i-s{line.setting.setting}-line", colour(line)
     if row % 2:
-        axes.axhspan(row - 0.5, row + 0.5, color="#f5f5f5", lw=0, zorder=-1)
+        axes.axhspan(row - 0.5, row + 0.5, color=SHADE, lw=0, zorder=-1)
     if bits is None or ends is None:
         axes.annotate(
             line.entry.reason or "off the chart",

@@ -1,8 +1,7 @@
 """What the figures share: colours, markers, axes, and the words a mark says when pointed at.
 
 Colour tells the weight bits and the marker the activation bits, in every figure alike; hollow marks
-and dashes are variants of such a precision: groups, zero points, floats. The colours are Okabe and
-Ito's, distinct to every kind of colour vision; markers repeat what matters.
+and dashes are variants of such a precision: groups, zero points, floats.
 """
 
 import re
@@ -20,12 +19,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bitscape.laws import metric_name
+from bitscape.reports.palette import (
+    BLUE,
+    GREEN,
+    GREY,
+    GRID,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+)
 from bitscape.reports.study.view import Line, View, even
 from bitscape.reports.study.words import number
 
-INK, GREY, PALE = "#1a1a1a", "#5a5a5a", "#b9b9b9"
-OTHER = "#56B4E9"
-COLOURS = {16: GREY, 8: "#0072B2", 6: "#009E73", 4: "#E69F00", 3: "#D55E00", 2: "#CC79A7"}
+OTHER = SKY
+COLOURS = {16: GREY, 8: BLUE, 6: GREEN, 4: ORANGE, 3: VERMILION, 2: PURPLE}
 MARKERS = {16: "o", 8: "s", 6: "D", 4: "^", 3: "v"}
 BAND = 0.14
 DPI = 150
@@ -41,7 +50,7 @@ STYLE: Mapping[str, object] = {
     "xtick.color": GREY,
     "ytick.color": GREY,
     "svg.fonttype": "none",
-    "grid.color": "#e6e6e6",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
 }
 Tips = dict[str, tuple[str, ...]]

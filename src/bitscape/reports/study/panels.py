@@ -7,9 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bitscape.reports.palette import GREY, INK
 from bitscape.reports.study.marks import (
-    GREY,
-    INK,
     Tips,
     colour,
     dashes,

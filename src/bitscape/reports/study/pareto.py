@@ -9,11 +9,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from bitscape.laws import FrontierEntry, label, metric_name
+from bitscape.reports.palette import GREY, INK, PALE
 from bitscape.reports.study.marks import (
     BAND,
-    GREY,
-    INK,
-    PALE,
     Tips,
     colour,
     draw_points,

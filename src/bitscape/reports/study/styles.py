@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from bitscape.laws import RelativeEntry
+from bitscape.reports.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
 from bitscape.reports.study.marks import (
-    GREY,
-    INK,
     STYLE,
     Tips,
     log_axes,
@@ -22,7 +21,7 @@ from bitscape.reports.study.marks import (
 )
 from bitscape.reports.study.view import stem
 
-HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+HUES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 SHAPES = ("o", "s", "D", "^", "v", "P")
 PITCH = 0.3
 
