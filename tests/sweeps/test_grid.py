@@ -44,6 +44,7 @@ def test_the_key_follows_a_recipe_file_by_content(tmp_path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "mine.yaml").write_text(text)
         (cell,) = Grid(models=("m",), recipes=("mine.yaml",)).cells(tmp_path / folder)
+        assert cell.label == "mine.yaml"
         keys.append(cell.key)
     assert keys[0] == keys[1] != keys[2]
 

@@ -94,7 +94,7 @@ def _made(cell: Cell, known: dict[str, RunRecord]) -> list[float]:
     return [
         record.quantize_seconds
         for record in known.values()
-        if (record.status, record.model, record.recipe) == ("done", cell.model, cell.recipe)
+        if (record.status, record.model, record.recipe) == ("done", cell.model, cell.label)
         and record.quantize_seconds is not None
     ]
 

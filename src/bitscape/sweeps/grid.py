@@ -57,8 +57,13 @@ class Cell:
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def label(self) -> str:
+        """What records call the recipe: its name, or that of its file wherever the file lies."""
+        return Path(self.recipe).name if self.recipe_digest else self.recipe
+
     def __str__(self) -> str:
-        return f"{self.model} {self.recipe} seed {self.seed} n {self.evaluation.n}"
+        return f"{self.model} {self.label} seed {self.seed} n {self.evaluation.n}"
 
 
 class Grid(BaseModel):

@@ -54,7 +54,7 @@ class MemoryNeeds:
             for record in self.known.values()
             if record.status == "done" and record.model == cell.model and record.peak_memory_bytes
         ]
-        same = [peak for recipe, peak in peaks if recipe == cell.recipe]
+        same = [peak for recipe, peak in peaks if recipe == cell.label]
         if same:
             return max(same)
         evaluation = cell.evaluation.model_dump_json()

@@ -66,7 +66,7 @@ def circumstances(cell: Cell) -> dict[str, Any]:
     return {
         "key": cell.key,
         "model": cell.model,
-        "recipe": cell.recipe,
+        "recipe": cell.label,
         "seed": cell.seed,
         "evaluation": cell.evaluation.model_dump(mode="json"),
         **peaks(),

@@ -23,7 +23,7 @@ def test_recipes_of_a_scheme_stand_together_and_the_best_is_bold(record) -> None
         ("rtn-w4a16", "W4A16", 0.4),
         ("rtn-w8a8", "W8A8", 0.02),
         ("gptq-w4a16", "W4A16", 0.1),
-        ("some/where/own-w8a8.yaml", "W8A8", 0.1),
+        ("own-w8a8.yaml", "W8A8", 0.1),
     ):
         records += [record(name, rise + 0.001 * s, seed=s, scheme=scheme) for s in range(3)]
     text = page(results(records))

@@ -44,8 +44,7 @@ class Result:
     @property
     def name(self) -> str:
         """What the recipe is called in tables: of a file the stem."""
-        stem = self.recipe.rsplit("/", 1)[-1].removesuffix(".yaml")
-        return "full precision" if self.untouched else stem
+        return "full precision" if self.untouched else self.recipe.removesuffix(".yaml")
 
     @property
     def untouched(self) -> bool:
