@@ -66,7 +66,7 @@ class Int:
 
     def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
         """The nearest integers, ties to even; saturates, and keeps NaN."""
-        return x.round().clamp(self.qmin, self.qmax)
+        return x.round().clamp_(self.qmin, self.qmax)
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """`rounded` - qmin."""

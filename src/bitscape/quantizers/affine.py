@@ -113,12 +113,13 @@ def _inside(u: Tensor, fmt: Format) -> Tensor:
     return (u >= low - slack) & (u <= high + slack)
 
 
+# Fresh tensors are changed in place: every pass that allocates costs two of one that does not.
 def _place(x: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
-    return x / scale if zero is None else x / scale + zero
+    return x / scale if zero is None else (x / scale).add_(zero)
 
 
 def _restore(q: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
-    return q * scale if zero is None else (q - zero) * scale
+    return q * scale if zero is None else (q - zero).mul_(scale)
 
 
 def _scale_gradient(x: Tensor, factor: float) -> Tensor:
