@@ -1,24 +1,24 @@
 """Hadamard transforms: rotations that are stored as an order, never as a matrix.
 
 H of order n has entries +-1 and H H^T = n I. Orders that are powers of two come from Sylvester's
-doubling, others from a Paley matrix times a power of two; H is then a Kronecker product of small
-factors, which is also how it is applied: n (f_1 + f_2 + ...) multiplications instead of n^2.
+doubling, others from a Paley matrix times a power of two; H is then a Kronecker product, which is
+also how it is applied: with two factors near sqrt(n), 2 n sqrt(n) multiplications instead of n^2.
 Paley, "On orthogonal matrices", J. Math. Phys. 12 (1933).
 """
 
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# A dense factor of this order is one cheap matrix product; larger ones waste multiplications.
-_LARGEST_SYLVESTER = 32
+# Up to this order one dense product costs less than two with a transposition between them.
+_LARGEST_DENSE = 128
 
 
 def hadamard_matrix(order: int) -> Float[Tensor, "order order"]:
     """The matrix of +-1 that `hadamard_transform` applies; ValueError when none is known."""
-    return reduce(torch.kron, (_factor(size) for size in _factors(order))).clone()
+    return _matrix(order).clone()
 
 
 def hadamard_transform(
@@ -45,7 +45,7 @@ def largest_order(width: int) -> int:
 
 def check_order(order: int, width: int) -> None:
     """ValueError unless a Hadamard matrix of `order` is known and it divides `width`."""
-    _factors(order)
+    _base(order)
     if width % order:
         raise ValueError(
             f"a rotation of order {order} does not divide {width} channels: "
@@ -56,29 +56,39 @@ def check_order(order: int, width: int) -> None:
 def _apply(x: Tensor, order: int, *, transpose: bool) -> Tensor:
     check_order(order, x.shape[-1])
     y = x
-    stride = order
     for size in _factors(order):
-        stride //= size
-        factor = _factor(size).to(x)
-        y = y.reshape(*x.shape[:-1], -1, size, stride)  # (..., outer, size, inner)
-        # A row vector times H mixes axis `size` by H^T; the inverse mixes it by H.
-        y = (factor if transpose else factor.T) @ y
-    return y.reshape(x.shape) / order**0.5
+        # The leading axis of what is left of a run goes to the back, where one matrix product mixes
+        # it; behind the last factor all axes are in their order again.
+        rows = y.reshape(-1, size, order // size).transpose(1, 2).reshape(-1, size)
+        factor = _matrix(size).to(x)
+        y = rows @ (factor.T if transpose else factor)
+    return y.view(x.shape).div_(order**0.5)
+
+
+def _factors(order: int) -> tuple[int, ...]:
+    """Orders whose Kronecker product is `order`: itself if small, else two as equal as can be."""
+    base = _base(order)
+    if order <= _LARGEST_DENSE:
+        return (order,)
+    first = base
+    while 2 * first * first <= order:
+        first *= 2
+    return (first, order // first)
 
 
 @lru_cache(maxsize=64)
-def _factors(order: int) -> tuple[int, ...]:
-    """Orders whose Kronecker product is `order`: a Paley order first, then powers of two."""
+def _base(order: int) -> int:
+    """The Paley order that times a power of two is `order`, 1 for a power of two alone."""
     if order < 1:
         raise ValueError(f"a Hadamard order is positive, got {order}")
     power = order & -order
     odd = order // power
     if odd == 1:
-        return _sylvester(order)
+        return 1
     base = 4 * odd
     while order % base == 0:
         if _is_paley(base):
-            return (base, *_sylvester(order // base))
+            return base
         base *= 2
     raise ValueError(
         f"no Hadamard matrix of order {order} is built in: use a power of two, "
@@ -88,18 +98,10 @@ def _factors(order: int) -> tuple[int, ...]:
 
 def _is_known(order: int) -> bool:
     try:
-        _factors(order)
+        _base(order)
     except ValueError:
         return False
     return True
-
-
-def _sylvester(order: int) -> tuple[int, ...]:
-    factors = []
-    while order > _LARGEST_SYLVESTER:
-        factors.append(_LARGEST_SYLVESTER)
-        order //= _LARGEST_SYLVESTER
-    return (*factors, order)
 
 
 def _is_paley(order: int) -> bool:
@@ -111,14 +113,15 @@ def _is_prime(n: int) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _factor(order: int) -> Tensor:
-    """A small Hadamard matrix, by Sylvester's or Paley's construction."""
-    if order & (order - 1) == 0:
-        matrix = torch.ones(1, 1)
-        while len(matrix) < order:
-            matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
-        return matrix
-    return _paley_one(order - 1) if _is_prime(order - 1) else _paley_two(order // 2 - 1)
+def _matrix(order: int) -> Tensor:
+    """A Hadamard matrix: Paley's of the base, times Sylvester's of the power of two."""
+    base = _base(order)
+    matrix = torch.ones(1, 1)
+    if base > 1:
+        matrix = _paley_one(base - 1) if _is_prime(base - 1) else _paley_two(base // 2 - 1)
+    while len(matrix) < order:
+        matrix = torch.kron(matrix, torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
+    return matrix
 
 
 def _jacobsthal(q: int) -> Tensor:
