@@ -101,8 +101,8 @@ def _least_error(
             (low * factors).unsqueeze(-1), (high * factors).unsqueeze(-1), fmt, symmetric
         )
         x = rows.unsqueeze(1)  # (rows, 1, size) against scales (rows, candidates, 1)
-        error = dequantize(quantize(x, grid, fmt), grid) - x
-        errors.append(error.abs().pow(norm).sum(dim=-1))
+        error = dequantize(quantize(x, grid, fmt), grid).sub_(x)
+        errors.append(error.abs_().pow_(norm).sum(dim=-1))
     factor = shrink[torch.cat(errors, dim=1).argmin(dim=1, keepdim=True)]
     return low * factor, high * factor
 
