@@ -33,3 +33,10 @@ def test_gumbel_noise_samples_the_softmax() -> None:
     counts = torch.bincount((logits + noise).argmax(dim=1), minlength=4) / 4000
     # Four standard errors of a proportion near one half.
     torch.testing.assert_close(counts, logits.softmax(0), rtol=0, atol=4 * 0.5 / 4000**0.5)
+
+
+def test_gumbel_noise_is_that_of_torchs_exponential_numbers() -> None:
+    ours, theirs = Randomness(3, range(4)), Randomness(3, range(4))
+    for shape in ((1, 50), (16, 50)):
+        rows = [torch.empty(shape).exponential_(generator=g) for g in theirs.generators]
+        assert torch.equal(ours.gumbel(*shape), -torch.stack(rows).log())
