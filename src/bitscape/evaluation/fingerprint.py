@@ -29,7 +29,7 @@ def fingerprint(module: nn.Module) -> str:
             digest.update(f"{key}={value!r}".encode())
         for key, tensor in _tensors(part):
             digest.update(f"{key}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-            digest.update(_content(tensor))
+            digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 
 
@@ -73,7 +73,8 @@ def _tensors(part: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield key, value
 
 
-def _content(tensor: Tensor) -> bytes:
+def tensor_bytes(tensor: Tensor) -> bytes:
+    """The content of a tensor of any dtype, device and layout."""
     if tensor.is_mkldnn:
         tensor = tensor.to_dense()
     flat = tensor.detach().cpu().contiguous().reshape(-1)

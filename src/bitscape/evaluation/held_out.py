@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bitscape.evaluation.fingerprint import fingerprint
+from bitscape.evaluation.fingerprint import fingerprint, tensor_bytes
 from bitscape.evaluation.protocol import Draw
 from bitscape.evaluation.storage import part_path, read_tensors, write_tensors
 from bitscape.structure import Pipeline
@@ -37,6 +37,6 @@ def images_identity(pipeline: Pipeline, draw: Draw) -> str:
     encoded, labels = encoded_images(pipeline, draw, range(8))
     digest = hashlib.sha256(pipeline.family.encode())
     for tensor in (encoded, labels):
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        digest.update(tensor_bytes(tensor))
     digest.update(fingerprint(pipeline.tokenizer).encode())
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from bitscape.evaluation.fingerprint import fingerprint
+from bitscape.evaluation.fingerprint import fingerprint, tensor_bytes
 from bitscape.evaluation.frechet import Statistics, statistics
 from bitscape.evaluation.latents import LatentScale
 from bitscape.evaluation.protocol import EvaluationProtocol, Report, ranges, silent
@@ -62,7 +62,7 @@ def protocol_identity(pipeline: Pipeline, protocol: EvaluationProtocol) -> str:
     latents = protocol.encode(pipeline, images.to(pipeline.device))
     digest = hashlib.sha256(f"{protocol.name} {protocol.real} {pipeline.family}".encode())
     for tensor in (images, labels, latents):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor_bytes(tensor))
     digest.update(fingerprint(pipeline.tokenizer).encode())
     if isinstance(protocol.extractor, nn.Module):
         digest.update(fingerprint(protocol.extractor).encode())
