@@ -48,7 +48,10 @@ def test_round_takes_the_nearest_value_and_even_ties(fmt: Format) -> None:
     torch.manual_seed(0)
     x = probes(fmt)
     x = x[x.isfinite()]
+    kept = x.clone()
     assert torch.equal(fmt.round(x), nearest(x, fmt))
+    assert torch.equal(x, kept)
+    assert torch.equal(fmt.round(kept, inplace=True), nearest(x, fmt))
 
 
 @every_format

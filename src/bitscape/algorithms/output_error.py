@@ -14,6 +14,8 @@ def output_error(
 ) -> float:
     """sum over rows of |X^ W^^T - X W^T|^2, each row times its weight."""
     # The difference of two nearly equal products would lose digits that this form keeps.
-    error = (X_hat - X) @ W_hat.T + X @ (W_hat - W).T
+    error = X @ (W_hat - W).T
+    if X_hat is not X:
+        error.addmm_(X_hat - X, W_hat.T)
     rows = error.square().sum(dim=1)
     return float(rows.sum() if weights is None else torch.dot(rows, weights))

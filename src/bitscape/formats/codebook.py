@@ -111,7 +111,7 @@ class Codebook:
         """Not defined without centroids."""
         self._no_numbers()
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """Not defined without centroids."""
         self._no_numbers()
 

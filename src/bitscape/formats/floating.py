@@ -76,21 +76,22 @@ class Float:
         positive = torch.tensor(_magnitudes(self.exp, self.man))
         return torch.cat([-positive[1:].flip(0), positive])
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """The nearest values, ties to the even code; saturates, and keeps NaN.
 
         With p the power of two at or below |x|, the spacing around x is p 2^-man.
         """
-        y = x.float().clamp(self.lowest, self.highest)
+        y = x.float()
+        y = (y.clamp_ if inplace else y.clamp)(self.lowest, self.highest)
         power = (y.view(torch.int32) & _EXPONENT_MASK).view(torch.float32)
-        power = power.clamp(min=self.smallest_normal)
+        power.clamp_(min=self.smallest_normal)
         if self.man == 0:
             # The last bit of a code is here that of the exponent, field - 127 + bias, and not that
             # of the quotient: the offset makes their parities equal.
             offset = ((power.view(torch.int32) >> _MANTISSA_BITS) + _bias(self.exp)) & 1
             return (((y.abs() / power - offset).round() + offset) * power * y.sign()).to(x.dtype)
-        step = power * 2.0**-self.man
-        return ((y / step).round() * step).to(x.dtype)
+        step = power.mul_(2.0**-self.man)
+        return y.div_(step).round_().mul_(step).to(x.dtype)
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """The bit patterns; minus zero is written as zero."""

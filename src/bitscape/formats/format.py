@@ -48,8 +48,11 @@ class Format(Protocol):
         """Every representable value, ascending, each once."""
         ...
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
-        """The nearest representable values, ties to the even code; saturates, and keeps NaN."""
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
+        """The nearest representable values, ties to the even code; saturates, and keeps NaN.
+
+        With `inplace` the storage of `x` may be used for them, and `x` is lost.
+        """
         ...
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:

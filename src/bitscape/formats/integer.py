@@ -64,9 +64,9 @@ class Int:
         """Every integer from qmin to qmax."""
         return torch.arange(self.qmin, self.qmax + 1, dtype=torch.float32)
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """The nearest integers, ties to even; saturates, and keeps NaN."""
-        return x.round().clamp_(self.qmin, self.qmax)
+        return (x.round_() if inplace else x.round()).clamp_(self.qmin, self.qmax)
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """`rounded` - qmin."""

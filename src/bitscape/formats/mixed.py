@@ -67,7 +67,7 @@ class MixedInt:
         """Every integer of the widest row."""
         return Int(self.code_bits).values()
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """The nearest integers that each row has; saturates, and keeps NaN."""
         low, high = self.limits(x)
         # Odd numbers only: x lies nearest to 2 floor(x / 2) + 1.

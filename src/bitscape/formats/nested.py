@@ -60,10 +60,10 @@ class Slice:
         """Every integer of that many bits."""
         return self._integers().values()
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """What the whole integer nearest to 2^d x reads; keeps NaN."""
-        whole = Int(self.whole).round(x * self.spread)
-        return (whole / self.spread + 0.5).floor().clamp(self.lowest, self.highest)
+        whole = Int(self.whole).round(x * self.spread, inplace=True)
+        return whole.div_(self.spread).add_(0.5).floor_().clamp_(self.lowest, self.highest)
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """Codes of integers of that many bits."""

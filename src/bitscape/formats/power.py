@@ -55,7 +55,7 @@ class E8M0:
         """Every power of two, ascending."""
         return torch.tensor([2.0**exponent for exponent in range(-_BIAS, _BIAS + 1)])
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """The nearest powers of two, ties to the even code; saturates, and keeps NaN."""
         return self.decode(self._nearest(x.float())).to(x.dtype)
 

@@ -48,9 +48,9 @@ class Ternary:
         """-1, 0, 1."""
         return torch.tensor([-1.0, 0.0, 1.0])
 
-    def round(self, x: Real[Tensor, "*shape"]) -> Real[Tensor, "*shape"]:
+    def round(self, x: Real[Tensor, "*shape"], *, inplace: bool = False) -> Real[Tensor, "*shape"]:
         """The nearest of the three, ties to zero; saturates, and keeps NaN."""
-        return x.round().clamp(-1, 1)
+        return (x.round_() if inplace else x.round()).clamp_(-1, 1)
 
     def encode(self, rounded: Real[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         """`rounded` + 1."""

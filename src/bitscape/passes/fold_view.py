@@ -9,13 +9,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from bitscape.algorithms import column_maxima, dilation_scale, error_shares, output_error
-from bitscape.calibration import Rows, spread
+from bitscape.calibration import Rows
 from bitscape.formats import SiteScheme, TensorScheme
+from bitscape.passes.static_rows import rounded_static
 from bitscape.passes.transform import Transform
 from bitscape.quantizers import (
     RangeRule,
     dequantize_weight,
-    fake_quantize,
     fake_quantize_dynamic,
     minmax,
     quantize_weight,
@@ -31,8 +31,6 @@ RANGE_OPERATIONS = 500
 """Operations on each number to find a range by search and to round it."""
 OVERHEAD = 2e-3
 """Seconds that a candidate takes however small its layer."""
-FITTED = 8192
-"""Values from which a static range is fitted; its extremes are always among them."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +144,7 @@ class FoldView:
         if scheme.dynamic and self.taps == 1:
             return fake_quantize_dynamic(U, scheme)
         rule = minmax if scheme.dynamic else self.activation_range
-        result = U.clone()
-        for row in self.row_of.unique().tolist():
-            mine = self.row_of == row
-            parts = U[mine].split(self.splits or U.shape[1], dim=1)
-            result[mine] = torch.cat([rounded_static(part, scheme, rule) for part in parts], dim=1)
-        return result
+        return rounded_static(U, self.row_of, self.splits or (U.shape[1],), scheme, rule)
 
     def rounded_weights(self, transform: Transform) -> list[tuple[Tensor, Tensor]]:
         """Each consumer's weight behind `transform`, and the same rounded to nearest."""
@@ -185,14 +178,3 @@ def nearest_weight(
         return W
     grid = weight_grid(W, scheme, rule)
     return dequantize_weight(quantize_weight(W, grid, scheme), grid, scheme)
-
-
-def rounded_static(
-    U: Float[Tensor, "row channel"], scheme: TensorScheme, rule: RangeRule
-) -> Float[Tensor, "row channel"]:
-    """`U` on one grid, fitted to its own values."""
-    flat = U.flatten()
-    sample = flat[spread(len(flat), FITTED, flat.device)]
-    some = torch.cat([torch.stack(flat.aminmax()), sample])
-    grid = rule(some.view(1, 1, -1), scheme.format, scheme.symmetric)
-    return fake_quantize(U[None], grid, scheme.format)[0]

@@ -11,9 +11,9 @@ from torch import Tensor
 from bitscape.calibration import Rows
 from bitscape.formats import SiteScheme
 from bitscape.nn import QuantConv2d, QuantLinear
-from bitscape.passes.fold_view import rounded_static
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.rounders import range_rule
+from bitscape.passes.static_rows import rounded_static
 from bitscape.quantizers import RangeRule, fake_quantize_dynamic
 from bitscape.structure import Pipeline, Site
 
@@ -69,13 +69,7 @@ class SiteRows:
             return U
         if scheme.dynamic and self.by_token:
             return fake_quantize_dynamic(U, scheme)
-        result = U.clone()
-        for row in self.row_of.unique().tolist():
-            mine = self.row_of == row
-            parts = U[mine].split(self.splits, dim=1)
-            rounded = [rounded_static(part.contiguous(), scheme, self.range) for part in parts]
-            result[mine] = torch.cat(rounded, dim=1)
-        return result
+        return rounded_static(U, self.row_of, self.splits, scheme, self.range)
 
     def scaled(self, scale: Float[Tensor, " channel"]) -> Float[Tensor, "row column"]:
         """The rows behind a scale of each input channel."""

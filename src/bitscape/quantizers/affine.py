@@ -27,12 +27,17 @@ class Grid:
 
 def quantize(x: Float[Tensor, "*#view"], grid: Grid, fmt: Format) -> Float[Tensor, "*view"]:
     """The values of `fmt` nearest to x / scale + zero, saturated."""
-    return fmt.round(_place(x, grid.scale, grid.zero))
+    return fmt.round(_place(x, grid.scale, grid.zero), inplace=True)
 
 
 def dequantize(q: Float[Tensor, "*#view"], grid: Grid) -> Float[Tensor, "*view"]:
     """scale (q - zero)."""
-    return _restore(q, grid.scale, grid.zero)
+    return q * grid.scale if grid.zero is None else (q - grid.zero).mul_(grid.scale)
+
+
+def rounding_error(x: Float[Tensor, "*#view"], grid: Grid, fmt: Format) -> Float[Tensor, "*view"]:
+    """x^ - x, with x^ the point of the grid nearest to x."""
+    return _nearest(x, grid.scale, grid.zero, fmt).sub_(x)
 
 
 def fake_quantize(x: Float[Tensor, "*view"], grid: Grid, fmt: Format) -> Float[Tensor, "*view"]:
@@ -63,7 +68,7 @@ def lsq_quantize(
     if torch.is_grad_enabled() and learnt:
         result: Tensor = _Learned.apply(x, scale, zero, fmt)  # type: ignore[no-untyped-call]
         return result
-    return _restore(fmt.round(_place(x, scale, zero)), scale, zero).to(x.dtype)
+    return _nearest(x, scale, zero, fmt).to(x.dtype)
 
 
 class _Learned(torch.autograd.Function):
@@ -118,8 +123,9 @@ def _place(x: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
     return x / scale if zero is None else (x / scale).add_(zero)
 
 
-def _restore(q: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
-    return q * scale if zero is None else (q - zero).mul_(scale)
+def _nearest(x: Tensor, scale: Tensor, zero: Tensor | None, fmt: Format) -> Tensor:
+    q = fmt.round(_place(x, scale, zero), inplace=True)
+    return (q if zero is None else q.sub_(zero)).mul_(scale)
 
 
 def _scale_gradient(x: Tensor, factor: float) -> Tensor:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitscape.formats import Format
-from bitscape.quantizers.affine import Grid, dequantize, quantize
+from bitscape.quantizers.affine import Grid, rounding_error
 
 RangeRule = Callable[[Float[Tensor, "*view size"], Format, bool], Grid]
 
@@ -101,8 +101,8 @@ def _least_error(
             (low * factors).unsqueeze(-1), (high * factors).unsqueeze(-1), fmt, symmetric
         )
         x = rows.unsqueeze(1)  # (rows, 1, size) against scales (rows, candidates, 1)
-        error = dequantize(quantize(x, grid, fmt), grid).sub_(x)
-        errors.append(error.abs_().pow_(norm).sum(dim=-1))
+        error = rounding_error(x, grid, fmt)
+        errors.append((error.square_() if norm == 2 else error.abs_().pow_(norm)).sum(dim=-1))
     factor = shrink[torch.cat(errors, dim=1).argmin(dim=1, keepdim=True)]
     return low * factor, high * factor
 
@@ -117,8 +117,7 @@ def least_error_of(*rules: RangeRule) -> RangeRule:
         grids = [found(x, fmt, symmetric) for found in rules]
         y = x.float()
         errors = [
-            (dequantize(quantize(y, grid, fmt), grid) - y).square().sum(dim=-1, keepdim=True)
-            for grid in grids
+            rounding_error(y, grid, fmt).square_().sum(dim=-1, keepdim=True) for grid in grids
         ]
         best = torch.stack(errors).argmin(dim=0, keepdim=True)
         scale = torch.stack([grid.scale for grid in grids]).gather(0, best)[0]
