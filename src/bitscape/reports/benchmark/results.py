@@ -127,10 +127,13 @@ def results(records: Iterable[RunRecord]) -> list[Result]:
 
 
 def names(found: Sequence[Result]) -> list[str]:
-    """Names of recipes, those of one scheme together, in the order in which they were run."""
+    """Names of recipes: schemes in the order in which they were run, each one's recipes by name.
+
+    A run that was added to has its recipes in another order for every model.
+    """
     schemes = list(dict.fromkeys(result.scheme for result in found))
-    pairs = dict.fromkeys((schemes.index(result.scheme), result.name) for result in found)
-    return [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
+    pairs = {(schemes.index(result.scheme), result.name) for result in found}
+    return [name for _, name in sorted(pairs)]
 
 
 def paired(ours: Result, theirs: Result) -> tuple[float, float] | None:
