@@ -64,6 +64,24 @@ def test_a_width_is_a_model_of_that_width_on_its_kernels(artefact: Path, bits: i
     torch.testing.assert_close(narrow.latents(torch.arange(2), seed=0), reference)
 
 
+def test_a_width_saved_by_itself_is_a_smaller_model_of_that_width(
+    artefact: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "narrow"
+    with pytest.raises(ValueError, match="load it with kernel='none' to save it"):
+        api.load(artefact, bits=2).save(out)
+    api.load(artefact, bits=2, kernel="none").save(out)
+    name = "model.safetensors"
+    assert (out / name).stat().st_size < 0.9 * (artefact / name).stat().st_size
+    again, read = api.load(out, kernel="none"), api.load(artefact, bits=2, kernel="none")
+    for key, tensor in read.pipeline.network.state_dict().items():
+        assert torch.equal(again.pipeline.network.state_dict()[key], tensor)
+    assert again.report["weight_bytes"] == read.report["weight_bytes"]
+    assert again.recipe == read.recipe and again.recipe["options"]["read"] == 2
+    with pytest.raises(ValueError, match="its own width alone"):
+        api.load(out, bits=3)
+
+
 def test_other_widths_and_other_artefacts_are_refused(artefact: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="read at 2 or 3 or 4, not at 5"):
         api.load(artefact, bits=5)

@@ -153,6 +153,18 @@ def test_a_killed_run_ends_in_the_same_bits(
     assert resumed.report["training"] == whole.report["training"]
 
 
+def test_bfloat16_trains_nearly_what_float32_does(teacher: Pipeline, data: CalibrationSet) -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        context = Context(parse_scheme("W3A16"), data)
+        training = Training(steps=3, batch=4, rate=1e-3, precision=precision)
+        student = distilled(teacher, Distill(RTN, training=training), context)
+        assert all(p.dtype == torch.float32 for p in student.network.parameters())
+        losses.append([record["loss"] for record in context.report["training"]["log"]])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
 @dataclass(frozen=True)
 class Relations:
     """An objective of one's own: the outputs of the feed-forward layers inside."""

@@ -1,4 +1,4 @@
-"""Lessons of real images: kept encoded for other runs, and the same from there."""
+"""Lessons: of real images kept encoded for other runs, and of recorded calls."""
 
 from pathlib import Path
 
@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from bitscape.calibration import record
 from bitscape.evaluation import Draw
 from bitscape.models import FAMILIES
 from bitscape.passes.answers import answer
-from bitscape.passes.lessons import ImageLessons
+from bitscape.passes.lessons import ImageLessons, RecordedLessons
 from bitscape.structure import Lesson, Pipeline, ReadsPrompts
 from bitscape.training import Ranks
 
@@ -60,3 +61,31 @@ def test_another_tokenizer_has_its_own_folder(tmp_path: Path) -> None:
     for each in (pipeline, other):
         ImageLessons(draw, each, 2, 0, Ranks(), tmp_path)(0)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def calls_of(lessons: RecordedLessons, step: int) -> list[Tensor]:
+    """What the calls of a step read."""
+    first = [next(lesson.start()) for lesson in lessons(step)]
+    return [arg for call in first for arg in call.args if isinstance(arg, Tensor)]
+
+
+def test_processes_share_the_recorded_calls_of_one() -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    calls = record(pipeline, [0, 1, 2, 3, 4, 5, 6, 7], seed=7, batch=2, keep=3)
+
+    def lessons(ranks: Ranks) -> RecordedLessons:
+        return RecordedLessons(calls, 8, 0, ranks, pipeline.device)
+
+    alone, parts = lessons(Ranks()), [lessons(Ranks(rank, 2)) for rank in (0, 1)]
+    assert [len(each(0)) for each in (alone, *parts)] == [4, 2, 2]
+    for step in (0, 1, 5):
+        together = [arg for part in parts for arg in calls_of(part, step)]
+        assert all(map(torch.equal, together, calls_of(alone, step)))
+
+
+@pytest.mark.parametrize(("batch", "count", "least"), [(3, 1, 2), (1, 1, 2), (6, 2, 4)])
+def test_a_batch_that_no_whole_calls_make_up_is_refused(batch: int, count: int, least: int) -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    calls = record(pipeline, [0, 1, 2, 3], seed=7, batch=2, keep=3)
+    with pytest.raises(ValueError, match=f"a step of {batch} images .* a multiple of {least}"):
+        RecordedLessons(calls, batch, 0, Ranks(0, count), pipeline.device)

@@ -6,14 +6,14 @@ import torch
 from bitscape.passes import Nesting
 
 
-def test_the_loss_is_the_weighted_sum_and_other_losses_are_plain_ones() -> None:
+def test_the_loss_is_a_weighted_sum_and_others_are_means() -> None:
     losses = {
         width: {"loss": torch.tensor(float(width)), "distance": torch.tensor(10.0 * width)}
         for width in (4, 3, 2)
     }
     joined = Nesting((4, 3, 2), (1.0, 2.0, 3.0)).joined(losses)
     assert joined["loss"] == 4 + 2 * 3 + 3 * 2
-    assert joined["distance"] == 90
+    assert joined["distance"] == 30
     assert joined["loss_2"] == 2
     assert joined["distance_3"] == 30
 

@@ -32,6 +32,10 @@ def fit(task: Regression, folder: Path, plan: Plan) -> dict[str, Tensor]:
     return train(task, adamw(task.module, 1e-2), plan, Run(folder)).state_dict()
 
 
+def logged(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     plan = Plan(steps=40, warmup=5, log_every=10, save_seconds=-1)
     straight = fit(Regression(), tmp_path / "straight", plan)
@@ -44,13 +48,13 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
 def test_the_loss_falls_and_is_logged(tmp_path: Path) -> None:
     fit(Regression(), tmp_path, Plan(steps=200, warmup=5, log_every=20))
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    lines = logged(tmp_path)
     assert [line["step"] for line in lines] == list(range(20, 201, 20))
     assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError, match="step 3"):
+    with pytest.raises(FloatingPointError, match="step 4"):
         fit(Regression(nan_at=3), tmp_path, Plan(steps=10))
 
 
@@ -76,7 +80,7 @@ def test_a_broken_layer_is_named(tmp_path: Path) -> None:
     broken = task.module[2]
     assert isinstance(broken, nn.Linear)
     nn.init.constant_(broken.bias, torch.nan)
-    with pytest.raises(FloatingPointError, match="step 0, first in 2"):
+    with pytest.raises(FloatingPointError, match="step 1, first in 2"):
         fit(task, tmp_path, Plan(steps=10))
 
 
@@ -100,8 +104,8 @@ def test_a_time_limit_ends_the_fall_of_the_rate_with_the_run(tmp_path: Path) -> 
     plan = Plan(steps=10**9, warmup=0, decay=1.0, log_every=10**6, seconds=0.3)
     assert plan.factor(5, elapsed=0.15) == pytest.approx(0.5)
     fit(Regression(), tmp_path, plan)
-    (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
-    assert 1 <= json.loads(line)["step"] < 10**6
+    (line,) = logged(tmp_path)
+    assert 1 <= line["step"] < 10**6
     assert (tmp_path / "state.pt").is_file()
 
 
@@ -110,8 +114,51 @@ def test_a_resumed_log_has_each_step_once(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(Regression(fail_at=25), tmp_path, plan)
     fit(Regression(), tmp_path, plan)
-    lines = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert lines == list(range(5, 41, 5))
+    assert [line["step"] for line in logged(tmp_path)] == list(range(5, 41, 5))
+
+
+def test_a_run_killed_between_two_lines_of_the_log_loses_nothing(tmp_path: Path) -> None:
+    plan = Plan(steps=40, warmup=5, log_every=20, save_seconds=-1)
+    straight = fit(Regression(), tmp_path / "straight", plan)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(fail_at=33), tmp_path / "killed", plan)
+    assert torch.load(tmp_path / "killed" / "state.pt", weights_only=True)["step"] == 33
+    resumed = fit(Regression(), tmp_path / "killed", plan)
+    assert all(torch.equal(resumed[name], straight[name]) for name in straight)
+    ours, theirs = logged(tmp_path / "killed"), logged(tmp_path / "straight")
+    assert [line["loss"] for line in ours] == [line["loss"] for line in theirs]
+
+
+def test_a_finished_run_takes_no_further_step(tmp_path: Path) -> None:
+    plan = Plan(steps=10**9, log_every=10**6, save_seconds=-1, seconds=0.1)
+    finished = {name: t.clone() for name, t in fit(Regression(), tmp_path, plan).items()}
+    again = fit(Regression(fail_at=0), tmp_path, plan)
+    assert all(torch.equal(again[name], finished[name]) for name in finished)
+
+
+def test_a_line_that_was_not_ended_is_dropped(tmp_path: Path) -> None:
+    plan = Plan(steps=20, log_every=5, save_seconds=-1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(fail_at=12), tmp_path, plan)
+    log = tmp_path / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 1')
+    fit(Regression(), tmp_path, plan)
+    assert [line["step"] for line in logged(tmp_path)] == [5, 10, 15, 20]
+
+
+def test_a_run_that_leaves_its_start_behind_warns_before_it_is_stopped(tmp_path: Path) -> None:
+    class Growing(Regression):
+        def losses(self, step: int) -> Mapping[str, Tensor]:
+            loss = super().losses(step)["loss"]
+            return {"loss": loss, "watched": torch.tensor(1.5**step)}
+
+    plan = Plan(steps=40, log_every=1, watched="watched", diverged=10.0)
+    with (
+        pytest.warns(UserWarning, match="may diverge: watched is 3.38 at step 4, 1 at") as told,
+        pytest.raises(FloatingPointError, match="diverges: watched is 11.4 at step 7, 1 at"),
+    ):
+        fit(Growing(), tmp_path, plan)
+    assert len(told) == 1
 
 
 def test_muon_trains_a_kernel_as_its_matrix() -> None:

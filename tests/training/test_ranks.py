@@ -34,11 +34,11 @@ def images(part: range) -> tuple[Tensor, Tensor]:
     return 2 * torch.stack(rows) - 1, torch.tensor([i % 10 for i in part])
 
 
-def distilled(**words: Any) -> tuple[list[float], Mapping[str, Tensor]]:
+def distilled(family: str = "var", **words: Any) -> tuple[list[float], Mapping[str, Tensor]]:
     """The losses of a short distillation on four images a step, and what came out."""
     torch.manual_seed(0)
     # Copied as for any distillation: copies, sharded or not, have no hooks on parameters.
-    pipeline = copy.deepcopy(FAMILIES["var"].tiny())
+    pipeline = copy.deepcopy(FAMILIES[family].tiny())
     for parameter in pipeline.network.parameters():
         parameter.data *= 4
     context = Context(parse_scheme("W2A16"), images=images, **words)
@@ -86,6 +86,7 @@ def member(rank: int, port: int, out: Path) -> None:
     assert Ranks.current() == Ranks(rank, 2)
     often = Pace(save_seconds=-1, shard=True)
     results = {"copies": distilled(), "parts": distilled(pace=Pace(shard=True))}
+    results["continuous"] = distilled("dit")
     try:
         distilled(pace=often, workspace=out / "work", progress=killed)
     except KeyboardInterrupt:
@@ -123,6 +124,12 @@ def test_two_processes_take_the_steps_of_one(pair: Path) -> None:
     together = json.loads((pair / "losses").read_text())
     assert together["copies"] == pytest.approx(alone, rel=1e-5)
     assert together["parts"] == pytest.approx(alone, rel=1e-5)
+
+
+def test_a_prediction_is_imitated_the_same_in_shares(pair: Path) -> None:
+    alone, _ = distilled("dit")
+    together = json.loads((pair / "losses").read_text())
+    assert together["continuous"] == pytest.approx(alone, rel=1e-5)
 
 
 def test_a_killed_sharded_run_resumes_to_the_same_bits(pair: Path) -> None:

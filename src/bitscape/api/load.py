@@ -49,7 +49,7 @@ def load(
     if path.is_dir():
         model = _artefact(path)
         if bits is not None:
-            _read_at(model, bits)
+            model = _read_at(model, bits)
         if checkpoint or tokenizer:
             raise ValueError(f"{path} is an artefact and takes no checkpoint or tokenizer")
     else:
@@ -68,14 +68,20 @@ def _packed(model: Model, kernel: str) -> Model:
     return replace(model, choices=choices)
 
 
-def _read_at(model: Model, bits: int) -> None:
-    """Keep the first `bits` of nested codes, in place."""
+def _read_at(model: Model, bits: int) -> Model:
+    """The model with the first `bits` of its nested codes, which no file holds by themselves."""
     gains = model.report["method"].get("nested", {})
     nested = sorted(map(int, gains))
     if bits not in nested:
         widths = " or ".join(map(str, nested)) or "its own width alone"
         raise ValueError(f"{model.source} can be read at {widths}, not at {bits} bits")
-    read_first_bits(model.pipeline.network, bits, nested[-1], gains[str(bits)])
+    network = model.pipeline.network
+    read_first_bits(network, bits, nested[-1], gains[str(bits)])
+    assert model.recipe is not None
+    recipe = {**model.recipe, "options": {**model.recipe["options"], "read": bits}}
+    method = {name: told for name, told in model.report["method"].items() if name != "nested"}
+    report = {**model.report, "method": method, **artefacts.inspect_network(network)}
+    return replace(model, recipe=recipe, report=report, source=None)
 
 
 def _artefact(path: Path) -> Model:

@@ -105,13 +105,18 @@ class Model:
     def save(self, out: str | Path) -> None:
         """Write an artefact folder; FileExistsError when it exists.
 
-        A model whose weights have been packed for a kernel is copied from where it was loaded.
+        A model whose weights have been packed for a kernel is copied from where it was loaded;
+        ValueError when no file holds it as it is, as nested codes read at fewer bits.
         """
         out = Path(out)
         if not self.choices:
             artefacts.save(self.pipeline, self.recipe or {}, self.report, out)
             return
-        assert self.source is not None
+        if self.source is None:
+            raise ValueError(
+                f"{self.name} is packed for its kernels and no file holds it: load it with "
+                "kernel='none' to save it"
+            )
         artefacts.require_absent(out)
         with artefacts.whole_folder(out) as folder:
             shutil.copytree(self.source, folder, dirs_exist_ok=True)

@@ -4,7 +4,6 @@ Both give the lessons of a step from its number alone, so that a run can be take
 each of several processes its share of the same batch.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +38,9 @@ class RecordedLessons:
     """Calls from trajectories of the teacher, in random order, epoch after epoch.
 
     For autoregressive families a call is a whole sequence, teacher-forced under its own mask; for
-    diffusion one step of a trajectory. A step reads as many as make up `batch` images.
+    diffusion one step of a trajectory. Calls are what the sampler made: under guidance half of
+    their rows have no label, as the family's training drops some. A step reads as many as make up
+    `batch` images; ValueError when whole calls cannot, the same number in every process.
     """
 
     calls: CalibrationSet
@@ -48,11 +49,24 @@ class RecordedLessons:
     ranks: Ranks
     device: torch.device
 
+    def __post_init__(self) -> None:
+        least = self.images * self.ranks.count
+        if self.batch % least:
+            among = f" in each of {self.ranks.count} processes" if self.ranks.count > 1 else ""
+            raise ValueError(
+                f"a step of {self.batch} images is not made of whole recorded calls of "
+                f"{self.images} images{among}: choose a batch that is a multiple of {least}, or "
+                "record fewer images a call (calibration: batch)"
+            )
+
+    @property
+    def images(self) -> int:
+        """The images of a call."""
+        return int(self.calls.provenance.get("batch", 1))
+
     def __call__(self, step: int) -> Sequence[Lesson]:
         """Independent calls; they have no target."""
-        per_step = max(1, self.batch // int(self.calls.provenance.get("batch", 1)))
-        # All processes together read what one would, and at least a call each.
-        per_step = self.ranks.count * math.ceil(per_step / self.ranks.count)
+        per_step = self.batch // self.images
         wanted = range(step * per_step, (step + 1) * per_step)
         calls = [self.calls.calls[self._place(number)] for number in self.ranks.share(wanted)]
         nothing = torch.empty(0, device=self.device)

@@ -58,13 +58,13 @@ class Nesting:
         return dict(zip(self.widths, self.weights or default, strict=True))
 
     def joined(self, losses: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """ "loss" weighted, other sums by their names; with the width behind, those of each."""
+        """ "loss" weighted, the means of the others; with the width behind, those of each."""
         names = losses[self.whole]
-        sums = {name: torch.stack([each[name] for each in losses.values()]).sum() for name in names}
+        means = {n: torch.stack([each[n] for each in losses.values()]).mean() for n in names}
         weight = self.weight
-        sums["loss"] = torch.stack([weight[w] * each["loss"] for w, each in losses.items()]).sum()
+        means["loss"] = torch.stack([weight[w] * each["loss"] for w, each in losses.items()]).sum()
         own = {f"{n}_{w}": v.detach() for w, each in losses.items() for n, v in each.items()}
-        return sums | own
+        return means | own
 
     def mixed(
         self, teacher: Mapping[str, Tensor], widest: Mapping[str, Tensor]

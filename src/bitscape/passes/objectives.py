@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from bitscape.algorithms.divergences import divergences, forward_kl, head_size
@@ -89,7 +90,8 @@ class Imitation(Comparison):
     `loss` names the divergence, one of `algorithms.divergences`, with `k` the head of TopKLD, None
     for the family's own (`head_size`). Continuous families have no logits. Their prediction is the
     mean of a Gaussian of fixed width, where every divergence is a squared error; it is taken
-    relative to the teacher's mean square, and so is that of each block, weighted by `blocks`:
+    relative to the teacher's mean square, sample by sample, and so is that of each block, weighted
+    by `blocks`:
 
         |y - y_t|^2 / |y_t|^2 + blocks mean_b |h_b - h_bt|^2 / |h_bt|^2
     """
@@ -172,10 +174,16 @@ class TrainingLoss:
         return {"loss": pipeline.adapter.loss(student.output, lesson.target).mean()}
 
 
-def relative_error(y: Tensor, target: Tensor) -> Tensor:
-    """|y - target|^2 / |target|^2 over all elements."""
-    wide = target.float()
-    return (y.float() - wide).square().sum() / wide.square().sum().clamp(min=1e-30)
+def relative_error(
+    y: Float[Tensor, "sample *shape channel"], target: Float[Tensor, "sample *shape channel"]
+) -> Float[Tensor, ""]:
+    """The mean over samples of |y - target|^2 / |target|^2.
+
+    Each sample has its own scale: a batch shared among processes then has the mean of its shares.
+    """
+    wide = target.float().flatten(1)
+    error = (y.float().flatten(1) - wide).square().sum(dim=1)
+    return (error / wide.square().sum(dim=1).clamp(min=1e-30)).mean()
 
 
 def _pairs(

@@ -1,10 +1,12 @@
 """How a student is trained: rates, length, memory."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bitscape.passes.base import Context
 from bitscape.training import Plan
+
+PRECISIONS = ("float32", "bfloat16")
+"""What the networks compute in; parameters stay as wide as they are."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Training:
     clip: float = 1.0
     average: float = 0.99
     diverged: float = 10.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: str = "float32"
     recompute: bool = False
 
     def __post_init__(self) -> None:
@@ -44,6 +46,15 @@ class Training:
             raise ValueError(
                 f"warm-up and average are shares below 1, got {self.warmup} and {self.average}"
             )
+        if self.clip <= 0 or self.diverged <= 1:
+            raise ValueError(
+                f"gradients are cut at a norm above 0, and a run diverges at a multiple above 1, "
+                f"got clip {self.clip} and diverged {self.diverged}"
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"training computes in {' or '.join(PRECISIONS)}, got {self.precision!r}"
+            )
 
     def plan(self, context: Context, watched: str) -> Plan:
         """The plan of the loop."""
@@ -53,7 +64,7 @@ class Training:
             decay=1.0,
             clip=self.clip,
             average=self.average,
-            log_every=min(50, max(1, self.steps // 100)),
+            log_every=min(10, max(1, self.steps // 100)),
             save_seconds=context.pace.save_seconds,
             fall="cosine",
             seconds=context.pace.seconds,

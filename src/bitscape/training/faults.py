@@ -32,9 +32,9 @@ def broken_gradient(module: nn.Module) -> str:
 
 
 def steepest(module: nn.Module) -> str:
-    """The name of the parameter with the largest gradient."""
+    """The name of the parameter whose gradient is largest in units of its own norm."""
     sizes = {
-        name: float(whole(p.grad.norm()))
+        name: float(whole(p.grad.norm())) / max(float(whole(p.detach().norm())), 1e-30)
         for name, p in module.named_parameters()
         if p.grad is not None
     }

@@ -7,8 +7,9 @@ killed and resumed takes the same steps as one that was not.
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -77,67 +78,82 @@ def train(
     state.resume()
     began, saved = time.monotonic() - state.seconds, time.monotonic()
     log = Log.continued(run.log, state.step, writes=ranks.first)
-    sums: dict[str, float] = {}
-    for step in range(state.step, plan.steps):
-        losses = _step(task, optimizers, plan, step, state.seconds, ranks)
+    while not plan.over(state.step, state.seconds):
+        losses = _step(task, optimizers, plan, state.step + 1, state.seconds, ranks)
         averages.update()
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value
+            state.sums[name] = state.sums.get(name, 0.0) + value
         elapsed = time.monotonic() - began
         if plan.seconds is not None:
             elapsed = float(ranks.mean(torch.tensor(elapsed, dtype=torch.float64)))
-        state.step, state.seconds = step + 1, elapsed
-        over = plan.over(step + 1, elapsed)
-        if (step + 1) % plan.log_every == 0 or over:
-            means = {name: value / ((step % plan.log_every) + 1) for name, value in sums.items()}
-            log.add({"step": step + 1, "seconds": round(elapsed, 1), **means})
+        state.step, state.seconds = state.step + 1, elapsed
+        over = plan.over(state.step, elapsed)
+        if state.step % plan.log_every == 0 or over:
+            means = state.means(plan.log_every)
+            log.add({"step": state.step, "seconds": round(elapsed, 1), **means})
             if progress is not None:
-                progress(step + 1, plan.steps, means)
-            log.check(plan, step, task.module)
-            sums = {}
-            if ranks.shared(time.monotonic() - saved > plan.save_seconds or over):
-                state.save()
-                saved = time.monotonic()
-        if over:
-            break
+                progress(state.step, plan.steps, means)
+            log.check(plan, task.module)
+        if ranks.shared(time.monotonic() - saved > plan.save_seconds or over):
+            state.save()
+            saved = time.monotonic()
     averages.apply()
     return task.module
 
 
 @dataclass
 class Log:
-    """The log of a run: one JSON line every few steps, and what the first of them said."""
+    """The log of a run: one JSON line every few steps, and what the first and last of them said."""
 
     path: Path
     first: dict[str, float] | None
+    last: dict[str, float] | None
     writes: bool
-    last: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] | None = None
 
     @classmethod
     def continued(cls, path: Path, start: int, *, writes: bool) -> "Log":
-        """The log up to the step `start`: what a killed run wrote after its state is dropped."""
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= start]
-        if writes and len(kept) < len(lines):
-            path.write_text("".join(f"{line}\n" for line in kept))
-        return cls(path, json.loads(kept[0]) if kept else None, writes)
+        """The log up to the step `start`: what a killed run wrote after its state is dropped.
+
+        So is a line that it did not end.
+        """
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]
+        records = [record for line in whole if (record := json.loads(line))["step"] <= start]
+        if writes and len(records) < len(lines):
+            path.write_text("".join(whole[: len(records)]))
+        first, last = (records[0], records[-1]) if records else (None, None)
+        return cls(path, first, last, writes)
 
     def add(self, record: dict[str, float]) -> None:
         """Append one line."""
-        self.first, self.last = self.first or record, record
+        self.first, self.before, self.last = self.first or record, self.last, record
         if self.writes:
             with self.path.open("a") as file:
                 file.write(json.dumps(record) + "\n")
 
-    def check(self, plan: Plan, step: int, module: nn.Module) -> None:
-        """Raise FloatingPointError when the watched loss has left its start far behind."""
-        assert self.first is not None
-        before, now = (abs(record.get(plan.watched, 0.0)) for record in (self.first, self.last))
-        if now > plan.diverged * max(before, plan.floor):
-            raise FloatingPointError(
-                f"the run diverges: {plan.watched} is {now:.3g} at step {step}, {before:.3g} at "
-                f"the start; the largest gradient is that of {steepest(module)}"
-            )
+    def check(self, plan: Plan, module: nn.Module) -> None:
+        """Warn when the watched loss has left its start behind, halfway to `diverged` by factors.
+
+        FloatingPointError when it has got there.
+        """
+        assert self.first is not None and self.last is not None
+        first, before, now = (
+            abs((record or {}).get(plan.watched, 0.0))
+            for record in (self.first, self.before, self.last)
+        )
+        start = max(first, plan.floor)
+        early, limit = plan.diverged**0.5 * start, plan.diverged * start
+        if now <= early:
+            return
+        told = (
+            f"{plan.watched} is {now:.3g} at step {self.last['step']}, {first:.3g} at the start; "
+            f"the gradient largest beside its weights is that of {steepest(module)}"
+        )
+        if now > limit:
+            raise FloatingPointError(f"the run diverges: {told}")
+        if before <= early:
+            warnings.warn(f"the run may diverge: {told}", stacklevel=2)
 
 
 def _step(
@@ -148,17 +164,20 @@ def _step(
     elapsed: float,
     ranks: Ranks,
 ) -> dict[str, float]:
-    """Take one step and return the losses it saw; FloatingPointError when they are not finite."""
-    factor = plan.factor(step, elapsed)
+    """Take the step number `step`, counted from 1, and return the losses it saw.
+
+    FloatingPointError when they are not finite.
+    """
+    factor = plan.factor(step - 1, elapsed)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
         for group in optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
-    losses = task.losses(step)
+    losses = task.losses(step - 1)
     losses["loss"].backward()
     seen = {name: float(ranks.mean(value)) for name, value in losses.items()}
     if not math.isfinite(seen["loss"]):
-        layer = broken_layer(task.module, lambda: task.losses(step))
+        layer = broken_layer(task.module, lambda: task.losses(step - 1))
         raise FloatingPointError(f"the loss is {seen['loss']} at step {step}, first in {layer}")
     ranks.average_gradients(task.module.parameters())
     norm = clip_gradients(task.module.parameters(), plan.clip)

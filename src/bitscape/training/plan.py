@@ -16,7 +16,8 @@ class Plan:
     shorter run; where it ends depends on the machine.
 
     A run stops when the mean of the loss called `watched` over one stretch of the log is more than
-    `diverged` times that of the first, or times `floor` if that is more.
+    `diverged` times that of the first, or times `floor` if that is more; at the root of that factor
+    it warns.
     """
 
     steps: int

@@ -3,7 +3,7 @@
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from bitscape.training.shards import is_sharded
 
 @dataclass
 class State:
-    """A run after `step` steps and `seconds`; what is named last is restored in place."""
+    """A run after `step` steps and `seconds`, with the sums of the losses since its last log line.
+
+    Module, averages and optimizers are restored in place.
+    """
 
     folder: Path
     ranks: Ranks
@@ -26,6 +29,14 @@ class State:
     optimizers: Sequence[torch.optim.Optimizer]
     step: int = 0
     seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def means(self, every: int) -> dict[str, float]:
+        """The mean losses since the last line, written `every` so many steps; they start anew."""
+        count = (self.step - 1) % every + 1
+        means = {name: value / count for name, value in self.sums.items()}
+        self.sums = {}
+        return means
 
     @property
     def file(self) -> Path:
@@ -67,11 +78,13 @@ class State:
             for optimizer, saved in zip(self.optimizers, content["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.step, self.seconds = int(content["step"]), float(content["seconds"])
+            self.sums = dict(content["sums"])
 
     def _content(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "seconds": self.seconds,
+            "sums": self.sums,
             "module": self.module.state_dict(),
             "averaged": self.averages.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -108,18 +121,21 @@ class State:
                     for key, found in kept.items()
                     if key.startswith(above) and isinstance(found, TensorStorageMetadata)
                 }
+        self.sums = {n.removeprefix("sums."): 0.0 for n in kept if n.startswith("sums.")}
         tensors = self._tensors()
         with warnings.catch_warnings():
             # That there is a single process is no surprise.
             warnings.filterwarnings("ignore", "torch.distributed is disabled")
             load(tensors, checkpoint_id=folder, no_dist=self.ranks.count == 1)
         self.step, self.seconds = int(tensors["step"]), float(tensors["seconds"])
+        self.sums = {name: float(value) for name, value in tensors["sums"].items()}
 
     def _tensors(self) -> dict[str, Any]:
         """The state as tensors alone, those of the module and optimizers being their own."""
         return {
             "step": torch.tensor(self.step),
             "seconds": torch.tensor(self.seconds, dtype=torch.float64),
+            "sums": {n: torch.tensor(v, dtype=torch.float64) for n, v in self.sums.items()},
             "module": self.module.state_dict(),
             "averaged": self.averages.state_dict(),
             "optimizers": {
