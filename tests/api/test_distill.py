@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from bitscape import api
 from bitscape.api.distill import CURVES
@@ -66,3 +67,50 @@ def test_a_recipe_that_trains_nothing_is_refused() -> None:
     model = api.Model(FAMILIES["var"].tiny())
     with pytest.raises(ValueError, match="recipe rtn-w4a16 trains nothing: use `quantize`"):
         api.distill(model, "rtn-w4a16")
+
+
+@pytest.mark.parametrize(
+    ("family", "method", "scheme", "options"),
+    [
+        ("var", "gptq", "W4A16", {}),
+        ("var", "quarot", "W4A8", {}),
+        ("dit", "ptq4arvg", "W4A8,static", {}),
+        ("dit", "mpq-dm", "W3A6,static", {"steps": 0}),
+    ],
+)
+def test_training_starts_as_the_artefact_it_is_given(
+    family: str, method: str, scheme: str, options: dict[str, object], tmp_path: Path
+) -> None:
+    calibration = Calibration(samples=4, batch=2)
+    start = tmp_path / "start"
+    first = Recipe(
+        name="first", method=method, scheme=scheme, options=options, calibration=calibration
+    )
+    model = api.Model(FAMILIES[family].tiny())
+    api.quantize(model, first, out=start)
+    # A step too short to move a number: what comes out is what went in.
+    still = {"steps": 1, "batch": 2, "rate": 1e-30}
+    second = Recipe(
+        name="few", method="topkld", scheme=scheme, options=still, calibration=calibration
+    )
+    result = api.distill(model, second, start=start)
+    wanted = api.load(start, kernel="none").pipeline.network.state_dict()
+    found = result.pipeline.network.state_dict()
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-6, atol=1e-7)
+    assert result.report["begun"]["recipe"] == "first"
+    images = api.load(start, kernel="none").sample(2)
+    assert (abs(result.sample(2).astype(int) - images.astype(int)) <= 1).all()
+
+
+def test_an_artefact_of_another_scheme_or_model_is_no_start(tmp_path: Path) -> None:
+    var, dit = (api.Model(FAMILIES[family].tiny()) for family in ("var", "dit"))
+    rounded = FEW.model_copy(update={"method": "rtn", "scheme": "W3A16", "options": {}})
+    api.quantize(var, rounded, out=tmp_path / "start")
+    with pytest.raises(ValueError, match="at W3A16 and few at W4A16: choose the recipe"):
+        api.distill(var, FEW, start=tmp_path / "start")
+    with pytest.raises(ValueError, match="is a var-tiny and cannot start a dit-tiny"):
+        api.distill(dit, FEW, start=tmp_path / "start")
+    with pytest.raises(ValueError, match="cannot start from 'nowhere'.*folder of an artefact"):
+        api.distill(var, FEW, start="nowhere")

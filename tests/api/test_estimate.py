@@ -1,5 +1,7 @@
 """Estimates: what they say about bytes is what the scheme costs."""
 
+import pytest
+
 from bitscape import api
 from bitscape.formats import tensor_cost
 from bitscape.models import FAMILIES
@@ -7,9 +9,9 @@ from bitscape.passes import weight_sites
 from bitscape.recipes import Calibration, Recipe
 
 
-def estimate(method: str, scheme: str) -> api.Estimate:
+def estimate(method: str, scheme: str, **options: object) -> api.Estimate:
     few = Calibration(samples=2, batch=2)
-    recipe = Recipe(name="few", method=method, scheme=scheme, calibration=few)
+    recipe = Recipe(name="few", method=method, scheme=scheme, calibration=few, options=options)
     return api.estimate_quantize(api.Model(FAMILIES["var"].tiny()), recipe)
 
 
@@ -34,3 +36,11 @@ def test_matched_outputs_keep_full_precision_beside() -> None:
     network = sum(t.numel() * t.element_size() for t in pipeline.network.state_dict().values())
     more = estimate("auto", "W4A16").memory_bytes - estimate("gptq", "W4A16").memory_bytes
     assert more == network
+
+
+def test_training_at_several_widths_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "bitscape.api.estimate._seconds_a_row"
+    monkeypatch.setattr(module, lambda pipeline, calls: 1.0)
+    nested, plain = (estimate(method, "W4A16", steps=400) for method in ("matryoshka", "topkld"))
+    # A teacher, then five for each of three widths: 16 against 6.
+    assert nested.seconds / plain.seconds == pytest.approx(16 / 6, rel=0.01)

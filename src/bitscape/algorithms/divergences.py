@@ -17,9 +17,8 @@ from functools import partial
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 Logits = Float[Tensor, "*token code"]
 PerToken = Float[Tensor, "*token"]
@@ -85,14 +84,6 @@ def logit_mse(student: Logits, teacher: Logits) -> PerToken:
     """
     difference = _wide(student) - _wide(teacher)
     return (difference - difference.mean(dim=-1, keepdim=True)).square().mean(dim=-1)
-
-
-def cross_entropy(student: Logits, target: Int[Tensor, "*token"]) -> PerToken:
-    """-log q(target), in nats: training on data, without a teacher."""
-    rows = functional.cross_entropy(
-        _wide(student).flatten(0, -2), target.flatten(), reduction="none"
-    )
-    return rows.view(target.shape)
 
 
 def divergences(k: int) -> Mapping[str, Divergence]:

@@ -22,6 +22,7 @@ def distill(
     recipe: str | Path | Recipe,
     *,
     out: str | Path | None = None,
+    start: str | Path | None = None,
     data: str | None = None,
     calibration: CalibrationSet | None = None,
     seed: int = 0,
@@ -33,8 +34,9 @@ def distill(
 ) -> Model:
     """A copy of `model` quantized by a recipe and trained towards full precision.
 
-    `options` replace those of the recipe's method: `steps`, `batch`, `rate`, `loss`, `start`, ...;
-    `data` what it reads: "samples" of the model's own, "shapes", or a folder of images. With `out`
+    `options` replace those of the recipe's method: `steps`, `batch`, `rate`, `loss`, ...; `start`
+    is the method whose result is trained, or an artefact of the same model and scheme; `data` what
+    it reads: "samples" of the model's own, "shapes", or a folder of images. With `out`
     the result is an artefact, its curves and peak memory in `training.jsonl`; the state is saved
     every `save_minutes`, and a killed call made again ends in the same bits. A run that `minutes`
     cut short is a whole, shorter one: its length depends on the machine. In processes that torchrun
@@ -42,11 +44,15 @@ def distill(
     the parameters alone while it trains. ValueError for a recipe that trains nothing, or a run that
     diverges.
     """
+    artefact = start is not None and Path(start).is_dir()
+    if start is not None and not artefact:
+        options["start"] = str(start)
     chosen = trained_recipe(recipe, data=data, **options)
+    begun = _begun(model, chosen, start) if start is not None and artefact else None
     pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes, shard)
     ranks = Ranks.current()
     first_out = Path(out) if ranks.first and out is not None else None
-    if _finished(model, chosen, first_out, calibration, seed):
+    if _finished(model, chosen, first_out, calibration, seed, begun):
         assert out is not None
         result = load(out, device=model.device, kernel=NORMAL_FORM)
     else:
@@ -58,6 +64,7 @@ def distill(
             seed=seed,
             progress=progress,
             pace=pace,
+            begun=begun,
         )
     if first_out is not None:
         log = result.report["method"]["training"]["log"]
@@ -67,19 +74,34 @@ def distill(
     return result
 
 
+def _begun(model: Model, recipe: Recipe, path: str | Path) -> Model:
+    """The artefact that training starts from; ValueError unless model and scheme are the same."""
+    found = load(path, device=model.device, kernel=NORMAL_FORM)
+    assert found.recipe is not None
+    if found.name != model.name:
+        raise ValueError(f"{path} is a {found.name} and cannot start a {model.name}")
+    if found.recipe["scheme"] != recipe.scheme:
+        raise ValueError(
+            f"{path} is at {found.recipe['scheme']} and {recipe.name} at {recipe.scheme}: "
+            "choose the recipe of the same scheme"
+        )
+    return found
+
+
 def _finished(
     model: Model,
     recipe: Recipe,
     out: Path | None,
     calibration: CalibrationSet | None,
     seed: int,
+    begun: Model | None,
 ) -> bool:
     """Whether this very run was finished and killed before it could clean up.
 
     The first process looks, and all are told: one that trained alone would wait for the others.
     """
     found = out is not None and artefacts.finish_interrupted(
-        out, job_fingerprint(model, recipe, calibration, seed)
+        out, job_fingerprint(model, recipe, calibration, seed, begun)
     )
     return Ranks.current().shared(found)
 

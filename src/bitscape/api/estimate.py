@@ -12,7 +12,7 @@ from bitscape.api.model import Model
 from bitscape.calibration import record
 from bitscape.evaluation import Settings, balanced_labels, teacher_forced_losses
 from bitscape.formats import tensor_cost
-from bitscape.passes import Distill, QuantizeWeights, Training, weight_sites
+from bitscape.passes import Distill, QuantizeWeights, weight_sites
 from bitscape.recipes import Recipe
 from bitscape.structure import Call, Kind, Pipeline, invoke
 from bitscape.zoo import shapes_protocol
@@ -23,8 +23,8 @@ _FLOAT_BYTES = 4
 _PROCESS_BYTES = 400 << 20
 # Recording, then streaming the calls through float and quantized blocks.
 _SWEEPS = 3
-# A step of training: the teacher, then the student forward, back, and rounding its weights.
-_PASSES = 6
+# A step of training: the student forward, back, and rounding its weights; the teacher runs once.
+_PASSES = 5
 # Latent weights, their average, gradients, two moments of Adam.
 _STATES = 5
 
@@ -61,10 +61,12 @@ def estimate_quantize(model: Model, recipe: Recipe) -> Estimate:
     for site, scheme in coded:
         rows, columns = shapes[site.name]
         artefact += tensor_cost((rows, columns), scheme).total_bytes - 2 * rows * columns
-    training = _training(recipe)
+    trained = _trained(recipe)
     steps, copies = 0.0, 3 if _matched(recipe) else 2
-    if training is not None:
-        steps = training.steps * training.batch * _PASSES * _seconds_a_row(pipeline, found.calls)
+    if trained is not None:
+        training = trained.training
+        passes = 1 + _PASSES * (len(trained.nesting.widths) if trained.nesting else 1)
+        steps = training.steps * training.batch * passes * _seconds_a_row(pipeline, found.calls)
         copies += _STATES
     return Estimate(
         seconds=_SWEEPS * samples * per_image + operations / _speed() + steps,
@@ -116,10 +118,10 @@ def _matched(recipe: Recipe) -> bool:
     return any(isinstance(step, QuantizeWeights) and step.matched is not None for step in steps)
 
 
-def _training(recipe: Recipe) -> Training | None:
-    """How the recipe trains the whole network, if it does."""
+def _trained(recipe: Recipe) -> Distill | None:
+    """The pass of the recipe that trains the whole network, if one does."""
     steps = [step for step in recipe.build().passes() if isinstance(step, Distill)]
-    return steps[0].training if steps else None
+    return steps[0] if steps else None
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ def quantize(
     seed: int = 0,
     progress: Progress | None = None,
     pace: Pace | None = None,
+    begun: Model | None = None,
 ) -> Model:
     """A quantized copy of `model` by a recipe (object, name or YAML file); `model` stays as it is.
 
@@ -36,7 +37,7 @@ def quantize(
     when it is made again, to the same result. A checkpoint that has not been read yet is quantized
     block by block where the recipe treats each weight by itself, so that it need not fit in memory.
     `progress(stage, done, total)` is told how far it is. `pace` bounds the time of recipes that
-    train, see `distill`.
+    train, and `begun` is what they start from, see `distill`.
     FileExistsError when `out` exists; ValueError for a weight that is not finite.
     """
     recipe = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
@@ -48,9 +49,9 @@ def quantize(
         # Before anything is written; weights that are still to be read are checked then.
         check_finite(model.outline.network, model.name)
     if out is None:
-        return _quantized(model, recipe, calibration, seed, None, progress, pace)
+        return _quantized(model, recipe, calibration, seed, None, progress, pace, begun)
     out = Path(out)
-    job = job_fingerprint(model, recipe, calibration, seed)
+    job = job_fingerprint(model, recipe, calibration, seed, begun)
     if not artefacts.finish_interrupted(out, job):
         artefacts.require_absent(out)
         with artefacts.workspace(out, job) as work:
@@ -61,7 +62,7 @@ def quantize(
                 )
                 artefacts.save(result.outline, result.recipe or {}, result.report, out, weights)
             else:
-                made = _quantized(model, recipe, calibration, seed, work, progress, pace)
+                made = _quantized(model, recipe, calibration, seed, work, progress, pace, begun)
                 made.save(out)
     return load(out, device=model.device, kernel=NORMAL_FORM)
 
@@ -73,12 +74,18 @@ def check_finite(network: nn.Module, name: str) -> None:
 
 
 def job_fingerprint(
-    model: Model, recipe: Recipe, calibration: CalibrationSet | None, seed: int
+    model: Model,
+    recipe: Recipe,
+    calibration: CalibrationSet | None,
+    seed: int,
+    begun: Model | None = None,
 ) -> str:
     """The identity of one quantization: equal only if the result will be."""
     pipeline, pending = model.outline, model.pending
+    start = {} if begun is None else {"begun": fingerprint(begun.pipeline.network)}
     return artefacts.json_sha256(
-        {
+        start
+        | {
             "network": pending.identity() if pending else fingerprint(pipeline.network),
             "tokenizer": None if pending else fingerprint(pipeline.tokenizer),
             "sampler": pipeline.sampler,
@@ -98,6 +105,7 @@ def _quantized(
     work: Path | None,
     progress: Progress | None,
     pace: Pace | None,
+    begun: Model | None,
 ) -> Model:
     unread, pipeline = model.pending is not None, model.copy()
     if unread:
@@ -111,7 +119,13 @@ def _quantized(
         progress=progress,
         images=images_for(recipe.data, pipeline),
         pace=pace,
+        begun=None if begun is None else begun.pipeline,
     )
     report = {"model": model.name, "recipe": recipe.name, "seed": seed, "method": told}
+    if begun is not None:
+        report["begun"] = {
+            "recipe": begun.report["recipe"],
+            "network": fingerprint(begun.pipeline.network),
+        }
     report |= artefacts.inspect_network(pipeline.network)
     return Model(pipeline, recipe.model_dump(mode="json"), report)

@@ -30,7 +30,9 @@ Rate = Annotated[float | None, typer.Option("--learning-rate", help="Rate of the
 Loss = Annotated[
     str | None, typer.Option("--loss", help="topkld, forward-kl, ..., or data: no teacher.")
 ]
-Init = Annotated[str | None, typer.Option("--init", help="Method whose result is trained.")]
+Init = Annotated[
+    str | None, typer.Option("--init", help="A method, or an artefact of the same scheme.")
+]
 Minutes = Annotated[float | None, typer.Option("--minutes", min=0.01, help="Time limit.")]
 Saving = Annotated[float, typer.Option("--save-minutes", min=0, help="How often to save.")]
 
@@ -71,7 +73,9 @@ def distill(
     After a kill the same command continues. Under torchrun all processes share each step.
     """
     terminal = Terminal(json, verbose)
-    given = {"steps": steps, "batch": batch, "rate": learning_rate, "loss": loss, "start": init}
+    given = {"steps": steps, "batch": batch, "rate": learning_rate, "loss": loss}
+    artefact = init if init is not None and Path(init).is_dir() else None
+    given |= {"start": None if artefact else init}
     wanted = {name: value for name, value in given.items() if value is not None}
     named = with_options(find_recipe(recipe), option or ())
     chosen = api.trained_recipe(named, data=data, **wanted)
@@ -87,6 +91,7 @@ def distill(
                 source,
                 chosen,
                 out=out,
+                start=artefact,
                 seed=seed,
                 minutes=minutes,
                 save_minutes=save_minutes,

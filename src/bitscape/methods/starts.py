@@ -36,5 +36,8 @@ STARTS: Mapping[str, type[Method]] = {
 def starting_passes(name: str) -> tuple[Pass, ...]:
     """The passes of the method `name`; ValueError lists those there are."""
     if name not in STARTS:
-        raise ValueError(f"training cannot start from {name!r}: one of {', '.join(STARTS)}")
+        raise ValueError(
+            f"training cannot start from {name!r}: one of {', '.join(STARTS)}, or the folder of an "
+            "artefact"
+        )
     return tuple(STARTS[name]().passes())

@@ -11,7 +11,7 @@ from bitscape.nn.hadamard import (
     inverse_hadamard_transform,
     largest_order,
 )
-from bitscape.nn.insert import Quantized, insert, quantized_sites
+from bitscape.nn.insert import Quantized, insert, quantized_sites, take_over
 from bitscape.nn.linear import QuantLinear
 from bitscape.nn.nested import read_first_bits
 
@@ -35,4 +35,5 @@ __all__ = [
     "largest_order",
     "quantized_sites",
     "read_first_bits",
+    "take_over",
 ]

@@ -1,5 +1,6 @@
 """Putting the normal form into a network, and finding it there."""
 
+import copy
 from collections.abc import Iterable, Mapping
 
 from torch import nn
@@ -22,6 +23,23 @@ def insert(network: nn.Module, sites: Iterable[Site], clocks: Mapping[str, StepC
         module = _module_of(network, site)
         if not isinstance(module, Quantized):
             network.set_submodule(site.name, _twin(module, site, clocks[net_of(site.name, clocks)]))
+
+
+def take_over(
+    network: nn.Module,
+    source: nn.Module,
+    clocks: Mapping[str, StepClock],
+    theirs: Mapping[str, StepClock],
+) -> None:
+    """Give `network` copies of the normal form and of all parameters of `source`, in place.
+
+    Both are of one architecture. `clocks` are those of the pipeline of `network`, `theirs` those of
+    the other: copies read the former.
+    """
+    shared = {id(clock): clocks[name] for name, clock in theirs.items()}
+    for name, site in quantized_sites(source).items():
+        network.set_submodule(name, copy.deepcopy(site, shared))
+    network.load_state_dict(source.state_dict())
 
 
 def quantized_sites(network: nn.Module) -> dict[str, Quantized]:

@@ -44,7 +44,8 @@ class Context:
     was finished there before is taken up again; it has to belong to this very job.
     `progress(text, done, total)` is called as the work advances.
 
-    Passes that train read real `images`, or the calibration calls when there are none. Where
+    Passes that train read real `images`, or the calibration calls when there are none, and begin
+    with what other passes made: with `begun` instead, a quantized twin of the same scheme. Where
     `unrounded` is a dictionary, each weight that is given codes is kept there as it was before.
     """
 
@@ -56,6 +57,7 @@ class Context:
     workspace: Path | None = None
     images: Draw | None = None
     pace: Pace = Pace()
+    begun: Pipeline | None = None
     unrounded: dict[str, Tensor] | None = None
 
     def calibrated(self, what: str) -> CalibrationSet:

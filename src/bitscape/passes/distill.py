@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.formats import Int, QuantScheme
-from bitscape.nn import QuantAttend, quantized_sites
+from bitscape.nn import QuantAttend, quantized_sites, take_over
 from bitscape.passes.base import Context, Field, Pass, check_order, run
 from bitscape.passes.lecture import Lecture
 from bitscape.passes.lessons import ImageLessons, Lessons, RecordedLessons
@@ -37,6 +37,7 @@ EVERY_FIELD: frozenset[Field] = frozenset(
 class Distill:
     """Quantize by the passes `start`, then train all of it towards `objective`.
 
+    A context with a quantized twin that has `begun` takes the place of `start`.
     The teacher is the network as it was before. Weights are rounded in the loop with
     straight-through gradients, their scales learnt, activation quantizers in place. What is trained
     reads real images where the context has some, else the calibration calls, which the teacher
@@ -86,7 +87,11 @@ class Distill:
             )
         teacher = full_precision_twin(pipeline) if self.objective.reads_teacher else None
         unrounded: dict[str, Tensor] = {}
-        run(self.start, pipeline, replace(context, unrounded=unrounded))
+        if context.begun is None:
+            run(self.start, pipeline, replace(context, unrounded=unrounded))
+        else:
+            begun = context.begun
+            take_over(pipeline.network, begun.network, pipeline.clocks, begun.clocks)
         if self.nesting is not None:
             _check_width(pipeline, self.nesting.whole)
         widths = () if self.nesting is None else self.nesting.widths

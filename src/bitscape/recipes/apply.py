@@ -21,12 +21,14 @@ def apply(
     progress: Progress | None = None,
     images: Draw | None = None,
     pace: Pace | None = None,
+    begun: Pipeline | None = None,
 ) -> dict[str, Any]:
     """Quantize `pipeline` in place by `recipe`, and return the report: JSON values, per site.
 
     `calibration` None records what the recipe asks for, if its method reads any. With a
     `workspace` a killed call, made again, takes up what was finished and ends in the same result;
-    the folder has to belong to this very job. Methods that train read `images`, at their `pace`.
+    the folder has to belong to this very job. Methods that train read `images`, at their `pace`,
+    and start from the quantized twin that has `begun`, if there is one.
     """
     recipe.fit(pipeline)
     scheme, passes = recipe.quant_scheme(), recipe.build().passes()
@@ -34,7 +36,9 @@ def apply(
     progress = progress or silent
     if calibration is None and reads_calibration(recipe):
         calibration = _kept(recipe, pipeline, seed, workspace, progress)
-    context = Context(scheme, calibration, seed, progress, {}, workspace, images, pace or Pace())
+    context = Context(
+        scheme, calibration, seed, progress, {}, workspace, images, pace or Pace(), begun
+    )
     run(passes, pipeline, context)
     used = None
     if calibration is not None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bitscape.reports.benchmark.results import best, paired, results
+from bitscape.reports.benchmark.results import Mean, best, failures, paired, results
 
 
 def test_the_error_holds_the_scatter_of_seeds_and_the_noise_of_images(record) -> None:
@@ -28,7 +28,7 @@ def test_losses_come_from_the_most_frequent_number_of_images(record) -> None:
     (found,) = results([many, *few])
     assert list(found.losses) == [0, 1, 2]
     assert found.rise().mean == pytest.approx(0.1)
-    assert found.distance == many
+    assert found.distances == {0: many}
 
 
 def test_seeds_are_pooled_over_grids_of_different_sample_counts(record) -> None:
@@ -38,25 +38,47 @@ def test_seeds_are_pooled_over_grids_of_different_sample_counts(record) -> None:
     for records in ([many, *few], [again, *few, many]):
         (found,) = results(records)
         assert list(found.losses) == [0, 2, 3]
-        assert found.losses[0] is many and found.distance is many
+        assert found.losses[0] is many and found.distances == {0: many}
 
 
 def test_agreement_is_a_mean_over_seeds_and_absent_without_tokens(record) -> None:
     pairs = [(0.5, 0.2), (0.7, 0.4)]
     (found,) = results(record("rtn-w4a16", 0.1, seed=i, agreement=p) for i, p in enumerate(pairs))
-    assert found.agreement() == pytest.approx((0.6, 0.3))
+    agreement = found.agreement()
+    assert agreement is not None
+    assert [mean.value for mean in agreement] == pytest.approx([0.6, 0.3])
+    assert [mean.error for mean in agreement] == pytest.approx([0.1, 0.1])
     (without,) = results([record("rtn-w4a16", 0.1, loss="denoising_loss")])
     assert without.agreement() is None
 
 
 def test_distances_of_few_images_are_left_out(record) -> None:
     (found,) = results([record("gptq-w4a16", 0.1, n=250)])
-    assert found.distance is None
+    assert found.distance() is None
 
 
-def test_failed_runs_are_left_out(record) -> None:
-    failed = record("gptq-w4a16", 0.1).model_copy(update={"status": "failed", "reason": "x"})
-    assert results([failed]) == []
+def test_distances_of_several_seeds_have_the_scatter_of_their_mean(record) -> None:
+    runs = [
+        record("rtn-w4a16", 0.1, seed=i, n=2000, distance=d) for i, d in enumerate((80, 83, 86))
+    ]
+    (found,) = results(runs)
+    distance = found.distance()
+    assert distance is not None and distance.value == pytest.approx(83.0)
+    assert distance.error == pytest.approx(3 / 3**0.5)
+    (one,) = results(runs[:1])
+    assert one.distance() == Mean(80.0, None)
+
+
+def test_failed_runs_have_no_result_and_are_told_with_their_seeds(record) -> None:
+    failed = [
+        record("gptq-w4a16", 0.1, seed=seed).model_copy(
+            update={"status": "failed", "reason": reason}
+        )
+        for seed, reason in ((0, "x"), (2, "x"), (1, "y"))
+    ]
+    assert results(failed) == []
+    told = ("zoo:var-s", "gptq-w4a16")
+    assert failures(failed) == {(*told, "x"): [0, 2], (*told, "y"): [1]}
 
 
 def test_seeds_decide_only_when_there_are_three(record) -> None:

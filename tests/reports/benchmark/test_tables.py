@@ -26,7 +26,7 @@ def test_recipes_of_a_scheme_stand_together_and_the_best_is_bold(record) -> None
         ("own-w8a8.yaml", "W8A8", 0.1),
     ):
         records += [record(name, rise + 0.001 * s, seed=s, scheme=scheme) for s in range(3)]
-    text = page(results(records))
+    text = page(results(records), {})
     table = text.split("\n\n")[1].splitlines()
     names = [line.split("|")[1].strip() for line in table[2:]]
     assert names == ["full precision", "gptq-w4a16", "rtn-w4a16", "own-w8a8", "rtn-w8a8"]
@@ -36,24 +36,44 @@ def test_recipes_of_a_scheme_stand_together_and_the_best_is_bold(record) -> None
 
 
 def test_one_seed_decides_nothing(record) -> None:
-    text = page(results([record("rtn-w4a16", 0.4), record("gptq-w4a16", 0.1)]))
+    text = page(results([record("rtn-w4a16", 0.4), record("gptq-w4a16", 0.1)]), {})
     assert "**" not in text and "one calibration seed" in text
 
 
 def test_distances_have_a_table_where_they_were_measured(record) -> None:
-    text = page(results([record("rtn-w4a16", 0.4, n=2000, distance=91.25)]))
+    text = page(results([record("rtn-w4a16", 0.4, n=2000, distance=91.25)]), {})
     assert "FD-shapes, 2,000 images" in text and "| rtn-w4a16 | 91.2 |" in text
 
 
 def test_losses_of_two_kinds_have_tables_of_their_own(record) -> None:
     other = record("rtn-w4a16", 0.5, model="zoo:dit-s", loss="denoising_loss")
-    text = page(results([record("rtn-w4a16", 0.4), other]))
+    text = page(results([record("rtn-w4a16", 0.4), other]), {})
     assert "nats a token" in text and "percent" in text
     assert "| rtn-w4a16 | 0.400 +- 0.010 |" in text and "| rtn-w4a16 | 25.00 +- 0.50 |" in text
 
 
 def test_agreement_has_a_table_where_there_are_tokens(record) -> None:
     full = record("full-precision", 0.0)
-    text = page(results([full, record("rtn-w4a16", 0.4, agreement=(0.725, 0.18389))]))
+    text = page(results([full, record("rtn-w4a16", 0.4, agreement=(0.725, 0.18389))]), {})
     assert "prefixes of 32 sampled images a seed" in text and "| rtn-w4a16 | 72.5%, 0.184 |" in text
-    assert "prefixes" not in page(results([record("rtn-w4a16", 0.4)]))
+    assert "prefixes" not in page(results([record("rtn-w4a16", 0.4)]), {})
+
+
+def test_errors_stand_behind_distances_and_agreement_of_several_seeds(record) -> None:
+    runs = [
+        record("rtn-w4a16", 0.4, seed=i, n=2000, distance=80 + 3 * i, agreement=(0.5, 0.2 + i / 10))
+        for i in range(3)
+    ]
+    text = page(results(runs), {})
+    assert "FD-shapes, 2,000 images of 3 seeds and the scatter of their mean." in text
+    assert "| rtn-w4a16 | 83.0 +- 1.7 |" in text
+    assert "| rtn-w4a16 | 50.0%, 0.300 +- 0.058 |" in text
+
+
+def test_what_failed_is_told_behind_the_tables(record) -> None:
+    failed = {("zoo:var-s", "topkld-w3a16:loss=printed", "distillation stopped"): [2, 0]}
+    text = page(results([record("rtn-w4a16", 0.4)]), failed)
+    assert text.endswith(
+        "Runs without a result:\n\n"
+        "- topkld-w3a16:loss=printed on var-s, seeds 0, 2: distillation stopped\n"
+    )

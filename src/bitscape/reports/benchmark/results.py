@@ -32,14 +32,28 @@ class Rise:
 
 
 @dataclass(frozen=True)
+class Mean:
+    """A mean over calibration seeds and its standard error, None of a single seed."""
+
+    value: float
+    error: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Mean":
+        """The mean of `values`, one a seed."""
+        spread = float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
+        return cls(float(np.mean(values)), spread)
+
+
+@dataclass(frozen=True)
 class Result:
-    """One recipe on one model: a record for each calibration seed, and one with a distance."""
+    """One recipe on one model: by calibration seed the records of its losses and distances."""
 
     model: str
     recipe: str
     scheme: str
     losses: Mapping[int, RunRecord]
-    distance: RunRecord | None
+    distances: Mapping[int, RunRecord]
 
     @property
     def name(self) -> str:
@@ -54,7 +68,7 @@ class Result:
     @property
     def records(self) -> list[RunRecord]:
         """All records it rests on."""
-        return [*self.losses.values(), *([self.distance] if self.distance else [])]
+        return [*self.losses.values(), *self.distances.values()]
 
     @property
     def loss(self) -> tuple[str, Mapping[str, Any]]:
@@ -79,17 +93,25 @@ class Result:
             found[seed] = (gap["mean"] / unit, gap["standard_error"] / unit)
         return found
 
-    def agreement(self) -> tuple[float, float] | None:
-        """Share of equal tokens and KL (nats a token) to full precision, means over seeds.
+    def agreement(self) -> tuple[Mean, Mean] | None:
+        """Share of equal tokens and KL (nats a token) to full precision.
 
         None for full precision itself and for families without tokens.
         """
         found = [_metrics(record) for record in self.losses.values()]
         if any(metrics.get("kl") is None for metrics in found):
             return None
-        pairs = [(m["token_agreement"]["mean"], m["kl"]["mean"]) for m in found]
-        share, kl = np.mean(pairs, axis=0)
-        return float(share), float(kl)
+        shares = [metrics["token_agreement"]["mean"] for metrics in found]
+        return Mean.of(shares), Mean.of([metrics["kl"]["mean"] for metrics in found])
+
+    def distance(self) -> Mean | None:
+        """FD-shapes, None where it was not measured.
+
+        Images of all calibration seeds are drawn from the same noise: the error is the scatter of
+        calibration or training, not that of the images.
+        """
+        found = [_metrics(record)["fd_shapes"]["mean"] for record in self.distances.values()]
+        return Mean.of(found) if found else None
 
     def rise(self) -> Rise:
         """The mean over seeds."""
@@ -103,7 +125,7 @@ def results(records: Iterable[RunRecord]) -> list[Result]:
     """One result for each model and recipe, in the order in which they were run.
 
     Losses come from the records of the most frequent number of held-out images, so that all are of
-    the same ones; distances from those with the most samples, at their first calibration seed.
+    the same ones; distances from those with the most samples. What failed is in `failures`.
     """
     done = [record for record in records if record.status == "done"]
     if not done:
@@ -118,11 +140,20 @@ def results(records: Iterable[RunRecord]) -> list[Result]:
         # Of two records of one seed the one with more samples stays: their losses are the same.
         mine.sort(key=lambda record: record.evaluation["n"])
         losses = {r.seed: r for r in mine if _images(r) == common}
-        far = [r for r in mine if r.evaluation["n"] == most >= DISTANCES]
+        far = {r.seed: r for r in mine if r.evaluation["n"] == most >= DISTANCES}
         if losses:
-            scheme = mine[0].scheme or ""
-            distance = min(far, key=lambda record: record.seed, default=None)
-            found.append(Result(*pair, scheme, dict(sorted(losses.items())), distance))
+            by_seed = dict(sorted(losses.items())), dict(sorted(far.items()))
+            found.append(Result(*pair, mine[0].scheme or "", *by_seed))
+    return found
+
+
+def failures(records: Iterable[RunRecord]) -> dict[tuple[str, str, str], list[int]]:
+    """The seeds of the runs that failed, by model, recipe and reason."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for record in records:
+        if record.status == "failed":
+            kind = (record.model, record.recipe, record.reason or "")
+            found.setdefault(kind, []).append(record.seed)
     return found
 
 

@@ -1,10 +1,9 @@
 """The tables of a benchmark page, in Markdown: a row for each recipe, a column for each model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
-from bitscape.reports.benchmark.results import SEEDS, UNITS, Result, best, names
+from bitscape.reports.benchmark.results import SEEDS, UNITS, Mean, Result, best, names
 
 MARK = (
     "Bold: the smallest of a scheme, and what lies within two standard errors of it, paired by "
@@ -13,13 +12,23 @@ MARK = (
 Cell = Callable[[Result], str]
 
 
-def page(found: Sequence[Result]) -> str:
-    """All tables: for each kind of loss the rises, distances where measured, and what it took."""
+def page(found: Sequence[Result], failed: Mapping[tuple[str, str, str], list[int]]) -> str:
+    """All tables: for each kind of loss the rises, distances where measured, and what it took.
+
+    Behind them stands what `failed`, as `results.failures` has it.
+    """
     sections = []
     for name, unit in UNITS.items():
         mine = [result for result in found if result.loss[0] == name]
         if mine:
             sections += _section(unit, mine)
+    if failed:
+        lines = [
+            f"- {recipe.removesuffix('.yaml')} on {model.removeprefix('zoo:')}, "
+            f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}: {reason}"
+            for (model, recipe, reason), seeds in failed.items()
+        ]
+        sections += ["Runs without a result:", "\n".join(lines)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -46,10 +55,12 @@ def _section(unit: str, found: list[Result]) -> list[str]:
             f"prefixes of {one.evaluation['paths']} sampled images a seed.",
             _table(agreeing, _agreement),
         ]
-    far = [result for result in found if result.distance is not None]
+    far = [result for result in found if result.distances]
     if far:
         n = far[0].records[-1].evaluation["n"]
-        parts += [f"FD-shapes, {n:,} images of one seed.", _table(far, _distance)]
+        seeds = max(len(result.distances) for result in far)
+        told = f"{seeds} seeds and the scatter of their mean" if seeds > 1 else "one seed"
+        parts += [f"FD-shapes, {n:,} images of {told}.", _table(far, _distance)]
     made = [result for result in found if not result.untouched]
     parts += [
         "Seconds to quantize, calibration apart, and peak memory of the process in MB "
@@ -95,13 +106,19 @@ def _rise(result: Result, bold: set[int]) -> str:
 def _agreement(result: Result) -> str:
     found = result.agreement()
     assert found is not None
-    return f"{found[0]:.1%}, {found[1]:.3g}"
+    share, kl = found
+    return f"{share.value:.1%}, {_told(kl, f'{kl.value:.3g}')}"
 
 
 def _distance(result: Result) -> str:
-    assert result.distance is not None and result.distance.quality is not None
-    value: dict[str, Any] = result.distance.quality.metrics["fd_shapes"]
-    return f"{value['mean']:.1f}"
+    found = result.distance()
+    assert found is not None
+    return _told(found, f"{found.value:.1f}")
+
+
+def _told(mean: Mean, alone: str) -> str:
+    """The mean with its error, or what stands for it `alone`."""
+    return alone if mean.error is None else with_error(mean.value, mean.error)
 
 
 def _cost(result: Result) -> str:
