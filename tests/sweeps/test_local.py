@@ -56,7 +56,7 @@ def test_a_sweep_killed_at_any_moment_loses_and_repeats_no_run(toys, tmp_path) -
     process = subprocess.Popen(command)
     while process.poll() is None and len(load(out / RECORDS)) < 3:
         time.sleep(0.01)
-    time.sleep(random.Random().uniform(0, 0.1))
+    time.sleep(random.Random(0).uniform(0, 0.1))
     process.send_signal(signal.SIGKILL)
     process.wait()
     finished = load(out / RECORDS)
