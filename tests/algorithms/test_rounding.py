@@ -5,12 +5,13 @@ import torch
 
 from bitscape.algorithms.rounding import (
     annealed,
+    into_cell,
     inverse_rectified_sigmoid,
     neighbours,
     rectified_sigmoid,
     undecided,
 )
-from bitscape.formats import parse_format
+from bitscape.formats import Format, Int, MixedInt, parse_format
 
 
 def test_neighbours_of_integers_are_floor_and_ceiling() -> None:
@@ -46,3 +47,45 @@ def test_penalty_vanishes_once_all_is_decided() -> None:
         assert float(undecided(decided, beta)) == 0
         assert float(undecided(torch.tensor([0.5]), beta)) == 1
     assert (annealed(0.0), annealed(1.0)) == (20.0, pytest.approx(2.0))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("base", [2, 4, 7])
+def test_cells_of_mixed_rows_are_those_of_each_row(base: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    offsets = torch.randint(-1, 2, (12,), generator=generator)
+    fmt = MixedInt(base, tuple((base + offsets).tolist()))
+    wide = 1.5 * 2.0**base
+    x = wide * torch.randn(12, 1, 50, generator=generator)
+    taken = fmt.round(wide * torch.randn(12, 1, 50, generator=generator))
+    placed = into_cell(x, taken, fmt)
+    assert torch.equal(fmt.round(placed), taken)
+    # What lies well inside its own cell stays, and beyond an end of its row whatever lies there.
+    own = fmt.round(x)
+    low, high = fmt.limits(x)
+    half = torch.where(high - low == 2, 1.0, 0.5)
+    beyond = (x < low) | (x > high)
+    inside = beyond | ((x - own).abs() < 0.9 * half)
+    assert bool(beyond.any())
+    assert torch.equal(into_cell(x, own, fmt)[inside], x[inside])
+    nearest = (placed - x).abs()
+    assert bool((nearest <= (taken - x).abs()).all())
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_cells_of_rows_of_one_width_are_those_of_plain_integers(width: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    plain: Format = Int(width)
+    x, y = (2.0**width * torch.randn(2, 6, 1, 40, generator=generator)).unbind()
+    taken = plain.round(y)
+    for base in {max(2, width - 1), width, width + 1}:
+        mixed = MixedInt(base, (width,) * 6)
+        assert torch.equal(into_cell(x, taken, mixed), into_cell(x, taken, plain))
+
+
+def test_a_row_of_one_bit_keeps_everything_of_one_sign() -> None:
+    fmt = MixedInt(2, (1,))
+    x = torch.tensor([[-3.0, -0.3, 0.3, 3.0]])
+    assert torch.equal(into_cell(x, fmt.round(x), fmt), x)
+    crossed = torch.tensor([[0.04, 0.04, -0.04, -0.04]])
+    torch.testing.assert_close(into_cell(x, -fmt.round(x), fmt), crossed)

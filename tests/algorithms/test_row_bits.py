@@ -7,6 +7,7 @@ import torch
 
 from bitscape.algorithms.row_bits import (
     Choice,
+    keep_uniform,
     kurtosis,
     raise_by_error,
     raise_by_kurtosis,
@@ -14,6 +15,7 @@ from bitscape.algorithms.row_bits import (
     swap_by_error,
     swap_by_kurtosis,
 )
+from bitscape.runtime import peaks, reset_peaks
 
 
 def convex_errors(rows: int, seed: int = 0) -> torch.Tensor:
@@ -65,6 +67,21 @@ def test_swaps_by_error_are_never_worse_than_by_kurtosis() -> None:
         W = torch.randn(30, 50, generator=torch.Generator().manual_seed(seed))
         errors = convex_errors(30, seed)
         assert total(errors, swap_by_error(W, errors)) <= total(errors, swap_by_kurtosis(W, errors))
+
+
+def test_swaps_by_error_hold_a_byte_for_each_row_and_sum() -> None:
+    rows = 2000
+    errors = convex_errors(rows)
+    swap_by_error(torch.zeros(1, 1), errors[:, :1])
+    reset_peaks()
+    before = peaks()["peak_memory_bytes"]
+    swap_by_error(torch.zeros(rows, 1), errors)
+    # In 64 bits the table alone would take 64 MB.
+    assert peaks()["peak_memory_bytes"] - before < 4 * rows * (2 * rows + 1)
+
+
+def test_rows_kept_uniform_stay_where_they_are() -> None:
+    assert keep_uniform(torch.ones(5, 2), convex_errors(5)).tolist() == [0] * 5
 
 
 def test_a_row_that_nobody_reads_gives_its_bit_away() -> None:

@@ -29,7 +29,9 @@ from bitscape.models.first_stage import FIRST_STAGE_LAYOUTS
 from bitscape.models.kl import KLConfig, KLTokenizer, kl_keys
 from bitscape.models.pixels import PixelConfig, PixelTokenizer
 from bitscape.models.unet import SIZES, TINY
+from bitscape.models.unet_graph import parts
 from bitscape.models.unet_keys import UNET_LAYOUTS
+from bitscape.models.unet_kinds import PartKind, kind_of
 from bitscape.models.unet_network import UNet, UNetConfig
 from bitscape.models.vq import VQConfig, VQTokenizer
 from bitscape.structure import Absorb, Pipeline, Randomness, drive, invoke
@@ -261,6 +263,35 @@ def test_blocks_are_a_graph_and_folds_are_exact(name: str) -> None:
             assert network.get_submodule(site.name).in_channels == sum(site.splits)
     for fold in adapter.folds(network):
         assert not fold.takes or Absorb.SCALE in fold.takes
+
+
+@pytest.mark.parametrize("resample", ["conv", "resnet"])
+@pytest.mark.parametrize("case", list(CASES))
+def test_parts_are_told_apart_by_their_classes(case: str, resample: Any) -> None:
+    crossing = CASES[case].cross_attention_dim is not None
+    config = CASES[case] if crossing else replace(CASES[case], resample=resample)
+    with torch.device("meta"):
+        found = parts(UNet(config).backbone)
+    assert found[0].kind is PartKind.OUTER
+    attends = PartKind.TRANSFORMER if crossing else PartKind.ATTENTION
+    turned = config.resample == "resnet"
+    expected = {
+        "resnets": PartKind.RESNET,
+        "attentions": attends,
+        "downsamplers": PartKind.RESNET if turned else PartKind.DOWNSAMPLE,
+        "upsamplers": PartKind.RESNET if turned else PartKind.UPSAMPLE,
+    }
+    kinds = {part.name.split(".")[-2]: part.kind for part in found[1:]}
+    assert kinds == expected
+    # Every skip is read once, by a residual block of the way up.
+    skips = [part.inputs[1] for part in found if part.splits]
+    assert len(skips) == len(set(skips)) == len([p for p in found if p.splits])
+    assert {part.name.split(".")[-2] for part in found if part.splits} == {"resnets"}
+
+
+def test_a_module_that_is_no_part_is_refused() -> None:
+    with pytest.raises(ValueError, match="Linear is no known part"):
+        kind_of(nn.Linear(2, 2))
 
 
 def test_an_unconditional_model_cannot_be_guided() -> None:

@@ -10,7 +10,12 @@ from safetensors import safe_open
 from torch import nn
 
 from bitscape import artefacts
-from bitscape.algorithms.row_bits import raise_by_error, swap_by_error, swap_by_kurtosis
+from bitscape.algorithms.row_bits import (
+    keep_uniform,
+    raise_by_error,
+    swap_by_error,
+    swap_by_kurtosis,
+)
 from bitscape.artefacts.weights import coded_to_tensors
 from bitscape.calibration import CalibrationSet, RowSamples, record
 from bitscape.formats import Granularity, Int, MixedInt, TensorScheme, parse_scheme, tensor_cost
@@ -21,6 +26,7 @@ from bitscape.passes import (
     BalanceInputs,
     Context,
     Greedy,
+    Nearest,
     Pass,
     QuantizeActivations,
     QuantizeWeights,
@@ -128,6 +134,27 @@ def test_error_driven_swaps_are_never_worse_than_kurtosis(
         assert mine["error"] <= other["error"] * (1 + 1e-6)
         assert other["error"] <= other["error_uniform"] * (1 + 1e-6)
         assert set(plus[name]["row_bits"]["rows"]) <= {"2", "3"}
+
+
+def test_uniform_rows_have_the_format_and_the_scales_of_swapped_ones(
+    pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    rounded = QuantizeWeights(Nearest("minmax"))
+    kept, swapped = (
+        quantized_sites(quantized(pipeline, data, "W2A16", AssignBits(choice), rounded)[0].network)
+        for choice in (keep_uniform, swap_by_error)
+    )
+    split = 0
+    for name, layer in kept.items():
+        other = swapped[name]
+        assert isinstance(layer, QuantLinear | QuantConv2d) and layer.coded is not None
+        assert isinstance(other, QuantLinear | QuantConv2d) and other.coded is not None
+        fmt = layer.coded.scheme.format
+        assert isinstance(fmt, MixedInt) and set(fmt.widths) == {2}
+        assert str(layer.coded.scheme) == str(other.coded.scheme)
+        assert layer.coded.grid_scale.shape == other.coded.grid_scale.shape
+        split += len(layer.site.splits) > 1
+    assert split
 
 
 def test_swaps_lower_the_error_of_rows_of_unequal_size(

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from bitscape.calibration import record
 from bitscape.evaluation import Draw
+from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
+from bitscape.passes import Context, JoinSteps
 from bitscape.passes.answers import answer
 from bitscape.passes.lessons import ImageLessons, RecordedLessons
 from bitscape.structure import Lesson, Pipeline, ReadsPrompts
@@ -89,3 +91,13 @@ def test_a_batch_that_no_whole_calls_make_up_is_refused(batch: int, count: int, 
     calls = record(pipeline, [0, 1, 2, 3], seed=7, batch=2, keep=3)
     with pytest.raises(ValueError, match=f"a step of {batch} images .* a multiple of {least}"):
         RecordedLessons(calls, batch, 0, Ranks(0, count), pipeline.device)
+
+
+def test_an_image_at_two_steps_is_one_image() -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    calls = record(pipeline, [0, 1, 2, 3], seed=7, batch=2, keep=4)
+    context = Context(parse_scheme("W4A8"), calls)
+    JoinSteps(2)(pipeline, context)
+    assert context.calibration is not None
+    [lesson] = RecordedLessons(context.calibration, 2, 0, Ranks(), pipeline.device)(0)
+    assert len(next(lesson.start()).step) == 4 * (2 if pipeline.sampler["guidance"] > 1 else 1)

@@ -7,6 +7,7 @@ import pytest
 from bitscape.formats import QuantScheme
 from bitscape.models import FAMILIES
 from bitscape.nn import Footprint
+from bitscape.passes import Distill
 from bitscape.recipes import RECIPES, Recipe, account, apply, find_recipe, planned, released
 from bitscape.structure import Role
 
@@ -95,6 +96,40 @@ def test_plus_costs_a_tenth_of_a_bit_at_rows_of_mixed_width(
     text = "\n".join(account(find_recipe("dilatequant-w4a4-xl-2")))
     assert "nominal: 4.0000 bits a weight" in text
     assert "written: 4.0" in text
+
+
+def test_plans_of_padded_rows_of_mixed_width_are_called_estimates() -> None:
+    pytest.importorskip("diffusers")
+    written = []
+    # Rows of the first convolution have 27 columns.
+    for scheme in ("W2A4,static", "W2A4,static/input=W2A4,static"):
+        recipe = Recipe(name="mine", method="mpq-dm", scheme=scheme, model="unet-cifar10")
+        written.append(account(recipe)[-1])
+    assert written[0].startswith("written: 2.")
+    assert written[1].startswith("written: about 2.")
+
+
+def test_tables_have_a_row_for_every_step_but_where_the_files_say_so() -> None:
+    for recipe in released().values():
+        wanted, steps = recipe.calibration, recipe.sampler["steps"]
+        assert wanted.keep is not None
+        batches = -(-wanted.samples // wanted.batch)
+        lsun = recipe.model in ("unet-ldm4-bedrooms", "unet-ldm8-churches")
+        if lsun and recipe.method.startswith("dilatequant"):
+            assert batches * wanted.keep == 80
+        else:
+            assert batches * wanted.keep >= steps
+
+
+@pytest.mark.parametrize("method", ["efficientdm", "mpq-dm", "mpq-dm-faithful"])
+def test_rates_of_scales_and_ranges_are_those_of_the_public_code(method: str) -> None:
+    for size in ("ldm4-imagenet", "ldm4-bedrooms", "ldm8-churches", "sd-1.4", "xl-2"):
+        distill = find_recipe(f"{method}-w2a4-{size}").build().passes()[-1]
+        assert isinstance(distill, Distill)
+        training = distill.training
+        # Logarithms of steps of 0.05 for weights, ranges with steps of 0.5 for inputs.
+        assert training.rate * training.scales == pytest.approx(1e-6 / 0.05)
+        assert training.rate * training.ranges == pytest.approx(5e-4 / 0.5)
 
 
 def test_a_recipe_of_one_model_fits_no_other_and_brings_its_sampler() -> None:

@@ -15,9 +15,11 @@ GRIDS = {
             for name in ("ptq", "dilatequant", "mpq-dm")
             for kind in ("", "-distance")
         ),
+        "ptq-learned.yaml",
+        "dilatequant-m*.yaml",
         "distill-*",
     ),
-    "study": ("[1-9]-*.yaml",),
+    "study": ("[1-9]*-*.yaml",),
 }
 FILES = [
     path

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitscape.formats import Format
+from bitscape.formats import Format, MixedInt
 
 # The sigmoid is stretched beyond [0, 1] and cut, so that its ends can be reached (eq. 23).
 _LOW, _HIGH = -0.1, 1.1
@@ -31,15 +31,32 @@ def into_cell(
     """The points nearest to `x` that round to the values `taken` of `fmt`.
 
     They keep the share `lean` of the distance to the next value between themselves and the border,
-    so that what brought `taken` about is not undone by the first small step.
+    so that what brought `taken` about is not undone by the first small step. Beyond the ends of the
+    format, or of its row where rows differ, nothing is cut off.
     """
-    values = fmt.values().to(x)
-    place = torch.searchsorted(values, taken.contiguous())
-    gaps = torch.nn.functional.pad(values.diff(), (1, 1), value=torch.inf)
-    below, above = gaps[place], gaps[place + 1]
+    below, above = _gaps(taken, fmt)
     return torch.minimum(
         torch.maximum(x, taken - (0.5 - lean) * below), taken + (0.5 - lean) * above
     )
+
+
+def _gaps(
+    taken: Float[Tensor, "*view"], fmt: Format
+) -> tuple[Float[Tensor, "*view"], Float[Tensor, "*view"]]:
+    """How far the values `taken` of `fmt` lie above the one before and below the next.
+
+    Infinitely far where there is none.
+    """
+    if isinstance(fmt, MixedInt):
+        low, high = (end.to(taken) for end in fmt.limits(taken))
+        # A row of one bit has only its ends.
+        spacing = torch.where(high - low == 2, 2.0, 1.0).to(taken)
+        below, above = (spacing.where(taken != end, torch.inf) for end in (low, high))
+        return below, above
+    values = fmt.values().to(taken)
+    place = torch.searchsorted(values, taken.contiguous())
+    gaps = torch.nn.functional.pad(values.diff(), (1, 1), value=torch.inf)
+    return gaps[place], gaps[place + 1]
 
 
 def rectified_sigmoid(v: Float[Tensor, "*view"]) -> Float[Tensor, "*view"]:

@@ -62,18 +62,23 @@ def swap_by_error(W: Matrix, errors: Errors) -> Offsets:
     # Sums reach from -rows to rows; a tie leaves the row as it is.
     least = torch.full((2 * rows + 3,), torch.inf, dtype=torch.float64, device=errors.device)
     least[rows + 1] = 0
-    taken: list[Tensor] = []
-    for down, stay, up in errors.double().T:
+    # Bytes, because this is the one table of rows^2 numbers.
+    taken = torch.empty((rows, 2 * rows + 1), dtype=torch.int8, device=errors.device)
+    for row, (down, stay, up) in enumerate(errors.double().T):
         tried = torch.stack([least[1:-1] + stay, least[:-2] + up, least[2:] + down])
-        best, choice = tried.min(dim=0)
-        least[1:-1] = best
-        taken.append(choice)
+        least[1:-1], taken[row] = tried.min(dim=0)
     offsets, place = torch.zeros(rows, dtype=torch.int64, device=errors.device), rows
     for row in reversed(range(rows)):
         offset = (0, 1, -1)[int(taken[row][place])]
         offsets[row] = offset
         place -= offset
     return offsets
+
+
+def keep_uniform(W: Matrix, errors: Errors) -> Offsets:
+    """No row at another width than the others: what swaps are compared with."""
+    del errors
+    return torch.zeros(len(W), dtype=torch.int64, device=W.device)
 
 
 def swap_by_kurtosis(W: Matrix, errors: Errors) -> Offsets:

@@ -12,6 +12,8 @@ Deviations. The paper trains a low-rank part of each weight, of rank 32, to save
 before rounding as it is, it spans less than the weight itself, which is trained here unless a
 `rank` is given (of a kernel every tap has its own, where the paper's share B). The batches are
 calls that the model's own sampling recorded, each of one step. Biases and norms stay as they are.
+Rates are absolute: `scale_rate` is that of the logarithms of weight scales, `range_rate` that of
+ranges relative to their size.
 
 `stages` trains the sites of some roles alone, one stage after another and `steps` each, as QuEST
 does (arXiv:2402.03666) with the whole network's prediction as its loss:
@@ -29,6 +31,7 @@ from typing import ClassVar
 
 from bitscape.methods.base import Method
 from bitscape.methods.dilatequant import SCHEMES
+from bitscape.methods.rates import multiple
 from bitscape.passes import (
     Distill,
     Imitation,
@@ -69,8 +72,8 @@ class EfficientDM(Method):
             steps=self.steps,
             batch=self.batch,
             rate=self.rate,
-            scales=self.scale_rate,
-            ranges=self.range_rate,
+            scales=multiple(self.scale_rate, self.rate),
+            ranges=multiple(self.range_rate, self.rate),
             rest=0.0,
         )
         objective = Imitation(blocks=0.0)

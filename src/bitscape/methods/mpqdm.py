@@ -16,9 +16,17 @@ Feng et al., "MPQ-DM: Mixed Precision Quantization for Extremely Low Bit Diffusi
 relations at temperature 1 with each position's similarity to itself, weight 100, corrections of
 rank 32 tap by tap. `mpq-dm` trains the weights themselves unless it is given a `rank`, swaps bits
 where the row that wins gains more than the other loses, by the errors that GPTQ leaves at steps it
-has not read, rounds by GPTQ without a scale, and compares sharper relations; `bits` "kurtosis" and
-"uniform" are there to compare with. `plus` gives a tenth of the rows one bit more and takes none
-away: 0.1 bits a weight.
+has not read, rounds by GPTQ without a scale, and compares sharper relations. `bits` "kurtosis" and
+"uniform" are there to compare with: the latter moves no row, and differs in nothing else, with one
+scale a row and the widths stored as well. `plus` gives a tenth of the rows one bit more and takes
+none away: 0.1 bits a weight. `balanced` puts the paper's scale of inputs first, `itself` keeps each
+position's similarity to itself.
+
+What is trained. The weights at sites of few bits or their corrections, the scales of their rows and
+the static ranges of inputs; norms, biases, embeddings and layers of 16 bits stay as they are.
+`scale_rate` (of the logarithms of scales) and `range_rate` (of ranges relative to their size) are
+absolute, and that of the weights where they are not given. A step reads `batch` images, each at
+`window` steps of its trajectory.
 
 What stays wider. By the scheme's roles: the ends of a U-Net and its time embedding (`input`,
 `output`, `time`) keep 16 bits, or 8 as published with `W2A4/input=W8A8/output=W8A8/time=W8A8`; the
@@ -52,12 +60,14 @@ from typing import ClassVar
 
 from bitscape.algorithms.row_bits import (
     Choice,
+    keep_uniform,
     raise_by_error,
     raise_by_kurtosis,
     swap_by_error,
     swap_by_kurtosis,
 )
 from bitscape.methods.base import Method
+from bitscape.methods.rates import multiple
 from bitscape.passes import (
     AssignBits,
     BalanceInputs,
@@ -81,7 +91,7 @@ SCHEMES = tuple(
 CHOICES: dict[str, tuple[Choice, ...]] = {
     "error": (swap_by_error, raise_by_error),
     "kurtosis": (swap_by_kurtosis, raise_by_kurtosis),
-    "uniform": (),
+    "uniform": (keep_uniform,),
 }
 """How rows get their bits: the choice that swaps, and that of the "plus" variant."""
 
@@ -98,7 +108,7 @@ class MPQDM(Method):
     bits: str = "error"
     plus: bool = False
     steps: int = 400
-    batch: int = 32
+    batch: int = 16
     rate: float = 1e-3
     relations: float = 4.0
     temperature: float = 0.2
@@ -106,6 +116,10 @@ class MPQDM(Method):
     rank: int | None = None
     activation_range: str = "mse"
     activation_index: Index = "step"
+    itself: bool = False
+    balanced: bool = False
+    scale_rate: float | None = None
+    range_rate: float | None = None
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
@@ -117,11 +131,14 @@ class MPQDM(Method):
     def passes(self) -> list[Pass]:
         """Bits, weights and activations; then training."""
         activations = QuantizeActivations(self.activation_range, self.activation_index)
-        rounded: tuple[Pass, ...] = (QuantizeWeights(Greedy()), activations)
-        choices = CHOICES[self.bits]
-        mixed = [AssignBits(choices[self.plus], Greedy(), activations)] if choices else []
-        start: tuple[Pass, ...] = (*mixed, *rounded)
-        objective = Relations(self.relations, self.temperature)
+        balance = [BalanceInputs((0.5,), activations=activations)] if self.balanced else []
+        start: tuple[Pass, ...] = (
+            *balance,
+            AssignBits(CHOICES[self.bits][self.plus], Greedy(), activations),
+            QuantizeWeights(Greedy()),
+            activations,
+        )
+        objective = Relations(self.relations, self.temperature, itself=self.itself)
         return trained(start, objective, self)
 
 
@@ -134,10 +151,12 @@ class FaithfulMPQDM(Method):
 
     plus: bool = False
     steps: int = 400
-    batch: int = 32
+    batch: int = 16
     rate: float = 1e-3
     window: int = 2
     rank: int | None = 32
+    scale_rate: float | None = None
+    range_rate: float | None = None
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
@@ -162,7 +181,14 @@ def trained(
     """`start`, then training towards `objective`; without steps only `start`."""
     if not method.steps:
         return list(start)
-    training = Training(steps=method.steps, batch=method.batch, rate=method.rate)
+    training = Training(
+        steps=method.steps,
+        batch=method.batch,
+        rate=method.rate,
+        scales=multiple(method.scale_rate, method.rate),
+        ranges=multiple(method.range_rate, method.rate),
+        rest=0.0,
+    )
     return [JoinSteps(method.window), Distill(start, objective, training, rank=method.rank)]
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.models.layers import AFFINE, no_push
+from bitscape.models.unet_kinds import PartKind, kind_of
 from bitscape.structure import Absorb, Block, Fold, Kind, Role, Site
 
 NETWORK = "backbone"
@@ -22,6 +23,7 @@ class Part:
     """
 
     name: str
+    kind: PartKind
     module: Any
     inputs: tuple[str, ...]
     widths: tuple[int, ...]
@@ -36,44 +38,59 @@ class Part:
 def parts(backbone: Any) -> list[Part]:
     """The blocks of `backbone` in execution order: residual blocks, attentions, resamplers."""
     width = backbone.config.block_out_channels[0]
-    found = [Part(f"{NETWORK}.conv_in", backbone.conv_in, (), (), width)]
-
-    def add(level: str, name: str, module: Any, *skip: Part) -> None:
-        read = (found[-1], *skip)
-        widths = tuple(part.width for part in read)
-        # Attentions give what they take.
-        width = widths[0] if name.startswith("attentions") else module.out_channels
-        names = tuple(part.name for part in read)
-        found.append(Part(f"{NETWORK}.{level}.{name}", module, names, widths, width))
-
-    skips = [found[0]]
+    conv_in = Part(f"{NETWORK}.conv_in", PartKind.OUTER, backbone.conv_in, (), (), width)
+    found, skips = [conv_in], [conv_in]
     for i, level in enumerate(backbone.down_blocks):
         for layer in _layers(level):
-            for name, module in layer:
-                add(f"down_blocks.{i}", name, module)
+            for place in layer:
+                found.append(_part(f"down_blocks.{i}", place, found[-1]))
             skips.append(found[-1])
     middle = backbone.mid_block
-    add("mid_block", "resnets.0", middle.resnets[0])
+    places = [Place("resnets", 0, middle.resnets[0])]
     for i, attention in enumerate(middle.attentions):
-        add("mid_block", f"attentions.{i}", attention)
-        add("mid_block", f"resnets.{i + 1}", middle.resnets[i + 1])
+        places.append(Place("attentions", i, attention))
+        places.append(Place("resnets", i + 1, middle.resnets[i + 1]))
+    for place in places:
+        found.append(_part("mid_block", place, found[-1]))
     for i, level in enumerate(backbone.up_blocks):
         for layer in _layers(level):
-            for name, module in layer:
-                skip = (skips.pop(),) if name.startswith("resnets") else ()
-                add(f"up_blocks.{i}", name, module, *skip)
+            for place in layer:
+                # An upsampler that is a residual block reads none.
+                skip = (skips.pop(),) if place.members == "resnets" else ()
+                found.append(_part(f"up_blocks.{i}", place, found[-1], *skip))
     return found
 
 
-def _layers(level: Any) -> Iterator[list[tuple[str, Any]]]:
+@dataclass(frozen=True)
+class Place:
+    """A part by its place in a level: which list of members it is in, and where in it."""
+
+    members: str
+    number: int
+    module: Any
+
+
+def _part(level: str, place: Place, *read: Part) -> Part:
+    """The part at a place of `level`, which reads `read`."""
+    kind, widths = kind_of(place.module), tuple(part.width for part in read)
+    # Attentions give what they take.
+    attends = kind in (PartKind.ATTENTION, PartKind.TRANSFORMER)
+    width = widths[0] if attends else place.module.out_channels
+    name = f"{NETWORK}.{level}.{place.members}.{place.number}"
+    return Part(name, kind, place.module, tuple(part.name for part in read), widths, width)
+
+
+def _layers(level: nn.Module) -> Iterator[list[Place]]:
     """The layers of a level: a residual block with its attention, at the end a resampler."""
-    attentions = list(getattr(level, "attentions", ()))
-    for j, resnet in enumerate(level.resnets):
-        attention = [(f"attentions.{j}", attentions[j])] if attentions else []
-        yield [(f"resnets.{j}", resnet), *attention]
-    for kind in ("downsamplers", "upsamplers"):
-        for j, resampler in enumerate(getattr(level, kind, None) or ()):
-            yield [(f"{kind}.{j}", resampler)]
+    # What a level does not have is no child of it.
+    members = {name: list(child.children()) for name, child in level.named_children()}
+    attentions = members.get("attentions", [])
+    for j, resnet in enumerate(members["resnets"]):
+        attention = [Place("attentions", j, attentions[j])] if attentions else []
+        yield [Place("resnets", j, resnet), *attention]
+    for name in ("downsamplers", "upsamplers"):
+        for j, resampler in enumerate(members.get(name, [])):
+            yield [Place(name, j, resampler)]
 
 
 def unet_blocks(backbone: Any) -> list[Block]:
@@ -90,16 +107,17 @@ def unet_sites(backbone: Any) -> list[Site]:
     time = f"{NETWORK}.time_embedding"
     sites = [Site(f"{time}.linear_{i}", Role.TIME, tokens=False) for i in (1, 2)]
     for part in parts(backbone):
-        if not part.inputs:
-            sites.append(Site(part.name, Role.INPUT, Kind.CONV))
-        elif hasattr(part.module, "conv1"):
-            sites += _resnet_sites(part)
-        elif hasattr(part.module, "transformer_blocks"):
-            sites += _transformer_sites(part)
-        elif hasattr(part.module, "to_q"):
-            sites += _attention_sites(part.name)
-        else:
-            sites.append(Site(f"{part.name}.conv", Role.CONV, Kind.CONV))
+        match part.kind:
+            case PartKind.OUTER:
+                sites.append(Site(part.name, Role.INPUT, Kind.CONV))
+            case PartKind.RESNET:
+                sites += _resnet_sites(part)
+            case PartKind.TRANSFORMER:
+                sites += _transformer_sites(part)
+            case PartKind.ATTENTION:
+                sites += _attention_sites(part.name)
+            case PartKind.DOWNSAMPLE | PartKind.UPSAMPLE:
+                sites.append(Site(f"{part.name}.conv", Role.CONV, Kind.CONV))
     return [*sites, Site(f"{NETWORK}.conv_out", Role.OUTPUT, Kind.CONV)]
 
 
@@ -137,15 +155,16 @@ def unet_folds(backbone: Any) -> list[Fold]:
     folds: list[Fold] = []
     for part in parts(backbone):
         name = part.name
-        if hasattr(part.module, "conv1"):
-            folds += [_nothing(f"{name}.silu{i}", f"{name}.conv{i}") for i in (1, 2)]
-        elif hasattr(part.module, "transformer_blocks"):
-            folds.append(_norm(f"{name}.norm", f"{name}.proj_in"))
-            for k, block in enumerate(part.module.transformer_blocks):
-                folds += _transformer_folds(f"{name}.transformer_blocks.{k}", block)
-        elif hasattr(part.module, "to_q"):
-            readers = [f"{name}.to_{letter}" for letter in "qkv"]
-            folds += [_norm(f"{name}.group_norm", *readers), _values(name, part.module)]
+        match part.kind:
+            case PartKind.RESNET:
+                folds += [_nothing(f"{name}.silu{i}", f"{name}.conv{i}") for i in (1, 2)]
+            case PartKind.TRANSFORMER:
+                folds.append(_norm(f"{name}.norm", f"{name}.proj_in"))
+                for k, block in enumerate(part.module.transformer_blocks):
+                    folds += _transformer_folds(f"{name}.transformer_blocks.{k}", block)
+            case PartKind.ATTENTION:
+                readers = [f"{name}.to_{letter}" for letter in "qkv"]
+                folds += [_norm(f"{name}.group_norm", *readers), _values(name, part.module)]
     return folds
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bitscape.models.checkpoint import KeyMap, Layout, Source
 from bitscape.models.unet_graph import NETWORK, Part, parts
+from bitscape.models.unet_kinds import PartKind
 from bitscape.models.unet_network import UNet
 
 CONTEXT = "cond_stage_model."
@@ -34,11 +35,15 @@ class Naming:
 
     def inside(self, part: Part) -> Mapping[str, str]:
         """What the layers of `part` are called."""
-        if hasattr(part.module, "conv1"):
-            return self.resnet
-        if hasattr(part.module, "to_q"):
-            return self.attention
-        return self.downsample if ".downsamplers." in part.name else {}
+        match part.kind:
+            case PartKind.RESNET:
+                return self.resnet
+            case PartKind.ATTENTION:
+                return self.attention
+            case PartKind.DOWNSAMPLE:
+                return self.downsample
+            case _:
+                return {}
 
 
 def unet_keys(naming: Naming, module: nn.Module, prefix: str = "") -> KeyMap:
@@ -66,7 +71,7 @@ def _inner(naming: Naming, part: Part, place: str, rest: str) -> Source:
     layer, _, leaf = rest.rpartition(".")
     renamed = naming.inside(part).get(layer, layer)
     key = ".".join(word for word in (place, renamed, leaf) if word)
-    if not hasattr(part.module, "to_q") or layer == "group_norm":
+    if part.kind is not PartKind.ATTENTION or layer == "group_norm":
         return Source((key,))
     if renamed == "qkv":
         third = ("to_q", "to_k", "to_v").index(layer)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -11,12 +10,13 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from bitscape.algorithms.row_bits import Choice, row_errors, swap_by_error
-from bitscape.calibration import Rows, RowSamples, observe, stream
+from bitscape.calibration import Rows, RowSamples
 from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme
 from bitscape.passes.base import Context, Field
 from bitscape.passes.quantize_activations import QuantizeActivations
-from bitscape.passes.quantize_weights import check_weights, layer_of, sites_inside, weight_sites
+from bitscape.passes.quantize_weights import check_weights, layer_of, weight_sites
 from bitscape.passes.rounders import Nearest, Rounder
+from bitscape.passes.sampled_inputs import sampled_inputs
 from bitscape.passes.site_rows import SiteRows, matrices
 from bitscape.quantizers import dequantize_weight
 from bitscape.structure import Pipeline, Site
@@ -63,18 +63,10 @@ class AssignBits:
         if not left:
             return
         calls = context.calibrated("the choice of bits").calls
-        sample = partial(RowSamples, limit=self.rows)
-        chosen: dict[str, SiteScheme] = {}
-        # A block at a time, because the rows of all sites together would fill the memory.
-        blocks = pipeline.adapter.blocks(pipeline.network)
-        for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
-            inside = [left.pop(name) for name in sites_inside(unit.block, list(left))]
-            seen = {site.name: sample(site) for site in inside}
-            if seen:
-                unit.observe(seen)
-            chosen |= {s.name: self.widths(s, seen[s.name], pipeline, context) for s in inside}
-        outside = observe(pipeline, calls, left.values(), sample) if left else {}
-        chosen |= {n: self.widths(left[n], kept, pipeline, context) for n, kept in outside.items()}
+        chosen = {
+            site.name: self.widths(site, kept, pipeline, context)
+            for site, kept in sampled_inputs(pipeline, calls, left.values(), self.rows)
+        }
         context.scheme = _with_sites(context.scheme, chosen)
 
     def widths(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,15 +9,16 @@ from torch import Tensor
 
 from bitscape.algorithms import column_maxima, smoothquant_scale, unit_gauge
 from bitscape.algorithms.row_bits import row_errors
-from bitscape.calibration import RowSamples, observe, stream
+from bitscape.calibration import RowSamples
 from bitscape.formats import QuantScheme
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.fold_view import nearest_weight
 from bitscape.passes.folding import apply_transform
 from bitscape.passes.quantize_activations import QuantizeActivations
-from bitscape.passes.quantize_weights import layer_of, sites_inside, weight_sites
+from bitscape.passes.quantize_weights import layer_of, weight_sites
 from bitscape.passes.rounders import range_rule
+from bitscape.passes.sampled_inputs import sampled_inputs
 from bitscape.passes.site_rows import SiteRows, matrices
 from bitscape.passes.transform import Transform
 from bitscape.structure import Fold, Pipeline, Site
@@ -53,21 +53,11 @@ class BalanceInputs:
         """Edit prologues, weights and producers."""
         calls = context.calibrated("a balance of inputs").calls
         sites = {site.name: site for site, _ in weight_sites(pipeline, context.scheme)}
-        left = self.readers(pipeline, sites)
-        sample = partial(RowSamples, limit=self.rows)
-        for unit in stream(
-            pipeline.network, pipeline.clocks, pipeline.adapter.blocks(pipeline.network), calls
-        ):
-            inside = [left.pop(name) for name in sites_inside(unit.block, list(left))]
-            seen = {names[0]: sample(sites[names[0]]) for names, _ in inside}
-            if seen:
-                unit.observe(seen)
-            for names, fold in inside:
-                self.balance([sites[n] for n in names], fold, seen[names[0]], pipeline, context)
-        outside = observe(pipeline, calls, [sites[name] for name in left], sample)
-        for name, kept in outside.items():
-            names, fold = left[name]
-            self.balance([sites[n] for n in names], fold, kept, pipeline, context)
+        readers = self.readers(pipeline, sites)
+        first = [sites[name] for name in readers]
+        for site, kept in sampled_inputs(pipeline, calls, first, self.rows):
+            names, fold = readers[site.name]
+            self.balance([sites[name] for name in names], fold, kept, pipeline, context)
 
     def readers(
         self, pipeline: Pipeline, sites: dict[str, Site]

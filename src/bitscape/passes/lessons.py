@@ -61,8 +61,9 @@ class RecordedLessons:
 
     @property
     def images(self) -> int:
-        """The images of a call."""
-        return int(self.calls.provenance.get("batch", 1))
+        """The images of a call, each of which may be there at several steps of its trajectory."""
+        told = self.calls.provenance
+        return int(told.get("batch", 1)) // int(told.get("window", 1))
 
     def __call__(self, step: int) -> Sequence[Lesson]:
         """Independent calls; they have no target."""

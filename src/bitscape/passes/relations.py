@@ -54,9 +54,11 @@ class Relations(Comparison):
 
         |y - y_t|^2 / |y_t|^2 + weight / channels * mean KL(P_t || P)
 
-    with P of `algorithms.relations`, of features averaged over the steps of a joined call. With one
-    mean square a channel of prediction, the second term is the paper's 100 sum KL / sum |y_t|^2 at
-    a weight of 100.
+    with P of `algorithms.relations`, of features averaged over the steps of a joined call, and the
+    mean over samples and positions. At a weight of 100 the second term is the paper's
+    100 sum KL / sum |y_t|^2 if both sums are those of one step, whose predictions have a mean
+    square of one at as many positions: each step then contributes one KL, where the paper has one
+    for all the steps that are averaged.
     """
 
     weight: float = 4.0

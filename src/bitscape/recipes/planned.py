@@ -17,8 +17,10 @@ from bitscape.structure import Kind
 def planned(recipe: Recipe) -> Footprint:
     """The footprint of the model that `recipe` is for; ValueError if it is for none in particular.
 
-    The network is built on the meta device. Rows of mixed width count as many of one bit less as
-    of one more, or in the "plus" variant a tenth of one more.
+    The network is built on the meta device. Rows of mixed width count at the base width, as which
+    as many of one bit less as of one more have the same bits; in the "plus" variant a tenth has one
+    more. Their bytes are exact where rows have a multiple of 32 columns, which fill whole words at
+    every width, and elsewhere an estimate.
     """
     family, size = _model(recipe)
     with torch.device("meta"):
@@ -41,7 +43,10 @@ def planned(recipe: Recipe) -> Footprint:
 
 
 def account(recipe: Recipe) -> list[str]:
-    """Both accounts of `planned` in lines: weights by their width, nominal bits, written bytes."""
+    """Both accounts of `planned` in lines: weights by their width, nominal bits, written bytes.
+
+    Written bytes are "about" so many where the padding of mixed rows depends on their widths.
+    """
     found = planned(recipe)
     lines = [f"{recipe.model}: {found.weights:,} weights at {len(found.sites)} sites"]
     for text in sorted({_widths(site) for site in found.sites}):
@@ -52,12 +57,19 @@ def account(recipe: Recipe) -> list[str]:
     other = found.other_parameters
     written = sum(site.cost.total_bytes for site in found.sites) + 2 * other
     nominal, actual = found.nominal_weight_bits, found.actual_weight_bits
+    about = "about " if any(map(_estimated, found.sites)) else ""
     return [
         *lines,
         f"  W16: {other:,} other parameters",
         f"nominal: {nominal:.4f} bits a weight at a site, {found.model_bits / 8e6:.1f} MB in all",
-        f"written: {actual:.4f} bits a weight at a site, {written / 1e6:.1f} MB in all",
+        f"written: {about}{actual:.4f} bits a weight at a site, {written / 1e6:.1f} MB in all",
     ]
+
+
+def _estimated(site: SiteFootprint) -> bool:
+    """Whether rows of mixed width take other bytes than as many at the base."""
+    weight = site.scheme.weight
+    return weight is not None and isinstance(weight.format, MixedInt) and site.shape[1] % 32 != 0
 
 
 def _widths(site: SiteFootprint) -> str:

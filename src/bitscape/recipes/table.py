@@ -22,6 +22,7 @@ from bitscape.recipes.released import released
 CALIBRATION = {
     "adaround": Calibration(batch=4),
     "omniquant": Calibration(batch=4),
+    "efficientdm": Calibration(samples=128, keep=20),
     "mpq-dm": Calibration(samples=128, keep=20),
     "mpq-dm-faithful": Calibration(samples=128, keep=20),
     "topkld": Calibration(samples=512),
