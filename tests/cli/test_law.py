@@ -66,7 +66,7 @@ def test_plan_answers_under_each_budget(csv: Path, bitscape: Command, tmp_path: 
     bitscape("law", csv, "--out", out)
     row = {"scheme": "W4A8", "batch": 1, "latency_ms": {"median": 10.0}}
     slow = {"scheme": "W4A8", "batch": 8, "latency_ms": {"median": 70.0}}
-    profile.write_text(json.dumps({"parameters": 4e8, "rows": [slow, row]}))
+    profile.write_text(json.dumps({"model": "m4", "parameters": 4e8, "rows": [slow, row]}))
     base = ("plan", "--law", out / "law.json", "--json")
     for budget in (
         ("--memory", "200MB"),
@@ -91,6 +91,7 @@ def test_plan_refuses_bad_input(csv: Path, bitscape: Command, tmp_path: Path) ->
     timed.write_text(
         json.dumps(
             {
+                "model": "m4",
                 "parameters": None,
                 "rows": [{"batch": 1, "scheme": "W4A8", "latency_ms": {"median": 1.0}}],
             }

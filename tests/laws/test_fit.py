@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.optimize import curve_fit
 
-from bitscape.laws import Row, settings_of, study
+from bitscape.laws import LawEntry, Row, settings_of, study
 from bitscape.laws.choice import fit_all, parallelism
 from bitscape.laws.fit import fit_bivariate, fit_effective, fit_floor, fit_power, left_out
 
@@ -70,6 +72,57 @@ def test_effective_parameters_share_one_exponent(table) -> None:
     assert [law.alpha for law in laws] == pytest.approx([0.3] * 3)
     assert [float(np.exp(law.log_a)) for law in laws] == pytest.approx([9, 5, 6])
     assert laws[0].dof == 12 - 4
+
+
+def shares_of(table, noise: float) -> list[Row]:
+    """Q = 2 (N g)^-0.3 with g = 1 at 16 bits, 0.9 at 8 and 0.5 at 4."""
+    return [
+        row
+        for bits, share in ((16, 1.0), (8, 0.9), (4, 0.5))
+        for row in table(a=2 * (share / bits) ** -0.3, w_bits=bits, noise=noise, seed=bits)
+    ]
+
+
+def effective(rows: list[Row], bits: int) -> LawEntry:
+    """The effective-parameter form of one precision."""
+    laws = [law for law in study(rows).laws if law.form == "effective"]
+    return next(law for law in laws if law.w_bits == bits)
+
+
+@pytest.mark.parametrize(("bits", "share"), [(8, 0.9), (4, 0.5)])
+def test_effective_shares_are_of_full_precision(table, bits: int, share: float) -> None:
+    law = effective(shares_of(table, 0.0), bits)
+    assert law.share == pytest.approx(share)
+    assert law.beta is None
+
+
+def test_share_has_the_interval_of_a_fit_that_holds_it(table) -> None:
+    """The form fitted over log g itself, by another routine."""
+    rows = shares_of(table, 0.01)
+    own = np.array([[row.w_bits == 8, row.w_bits == 4] for row in rows], dtype=float)
+    sizes = np.log([row.parameters / 1e9 for row in rows])
+
+    def model(_: object, log_a: float, alpha: float, *shares: float) -> np.ndarray:
+        return log_a - alpha * (sizes + own @ np.array(shares))
+
+    y = np.log([row.value for row in rows])
+    theta, covariance = curve_fit(model, sizes, y, p0=(1.0, 0.3, 0.0, 0.0))
+    half = stats.t.ppf(0.975, 12 - 4) * covariance[3, 3] ** 0.5
+    law = effective(rows, 4)
+    assert law.share == pytest.approx(np.exp(theta[3]), rel=1e-5)
+    assert law.share_ci == pytest.approx(np.exp((theta[3] - half, theta[3] + half)), rel=1e-4)
+
+
+def test_beta_has_the_interval_of_regression(table) -> None:
+    rows = [row for bits in (3, 4, 8) for row in table(w_bits=bits, noise=0.05, seed=bits)]
+    law = next(one for one in study(rows).laws if one.form == "bivariate")
+    columns = [[1, -np.log(row.parameters / 1e9), -np.log(row.w_bits)] for row in rows]
+    design, y = np.array(columns), np.log([row.value for row in rows])
+    theta, (residual,), *_ = np.linalg.lstsq(design, y)
+    error = np.sqrt(np.linalg.inv(design.T @ design)[2, 2] * residual / 9)
+    half = stats.t.ppf(0.975, 9) * error
+    assert law.beta == pytest.approx(theta[2])
+    assert law.beta_ci == pytest.approx((theta[2] - half, theta[2] + half))
 
 
 def test_shared_forms_need_two_precisions(table) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitscape.laws import Axis, Budget, Study, latency, plan, study
+from bitscape.laws import Axis, Budget, Study, Timing, plan, study
 
 Studies = dict[Axis, Study]
 
@@ -70,22 +70,30 @@ def test_extrapolated_candidates_are_the_last_resort(table) -> None:
 
 
 def test_latency_follows_the_profile(studies: Studies) -> None:
-    profile = {"W4A16": [(310e6, 10.0)], "W16A16": [(310e6, 20.0)]}
+    profile = [Timing("var-d16", "W4A16", 310e6, 10.0), Timing("var-d16", "W16A16", 310e6, 20.0)]
     budget = Budget(kind="latency", limit=40.0)
     answer = plan(studies["model-bits"], budget, profile=profile)[0]
     assert (answer.best.model, answer.best.scheme) == ("var-d24", "W4A16")
     assert answer.best.cost == pytest.approx(10 * 1000 / 310)
+    assert answer.best.time_beyond == pytest.approx(1000 / 310)
     with pytest.raises(ValueError, match="needs a device profile"):
         plan(studies["model-bits"], budget)
-    other = plan(studies["model-bits"], budget, profile={"W1A1": [(1.0, 1.0)]})[0]
-    assert other.best is None and "times none of its schemes" in other.reason
+    other = [Timing("var-d16", "W1A1", 310e6, 1.0)]
+    other_answer = plan(studies["model-bits"], budget, profile=other)[0]
+    assert other_answer.best is None and "times none of its schemes" in other_answer.reason
 
 
-def test_latency_between_two_sizes() -> None:
-    points = [(4e8, 40.0), (1e8, 10.0)]
-    assert latency(points, 2e8) == pytest.approx(20)
-    assert latency(points, 5e7) == pytest.approx(5)
-    assert latency(points, 8e8) == pytest.approx(80)
+def test_memory_is_what_the_records_counted(table) -> None:
+    """Real bytes are 1.5 times the nominal ones here: what fits nominally may not fit."""
+    nominal = study(table())
+    actual = study([row._replace(actual_bits=1.5 * row.model_bits) for row in table()])
+    budget = memory(0.6)
+    plain, counted = plan(nominal, budget)[0].best, plan(actual, budget)[0].best
+    assert (plain.model, plain.accounting) == ("var-1e+09", "nominal")
+    assert plain.memory_bytes == pytest.approx(4e9 / 8)
+    assert (counted.model, counted.accounting) == ("var-3e+08", "actual")
+    assert counted.memory_bytes == pytest.approx(1.5 * 4 * 3e8 / 8)
+    assert counted.quality == pytest.approx(4 * (4 * 0.3) ** -0.3)
 
 
 def test_a_budget_is_positive(studies: Studies) -> None:

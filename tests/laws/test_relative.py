@@ -18,7 +18,17 @@ def test_ratio_is_that_of_bits_at_equal_quality_whatever_the_raw_quality(table) 
     assert {one.series: one.ratio for one in found.relative} == pytest.approx(ratios)
     assert all((one.sizes, one.lost) == (4, 0) for one in found.relative)
     [said] = [text for text in found.findings if "its own full precision" in text]
-    assert "0.50 (0.50 to 0.50) in var, 0.80 (0.80 to 0.80) in dit" in said
+    assert "0.50 (0.50 to 0.50, extrapolated 2 times) in var" in said
+    assert "0.80 (0.80 to 0.80, extrapolated 3.2 times) in dit" in said
+
+
+def test_reading_the_law_of_full_precision_outside_its_sizes_is_marked(table) -> None:
+    """Equal laws in bits: the least W4 model reads full precision at a quarter of its least."""
+    full = table(method="fp16", w_bits=16, a_bits=16)
+    [near] = study(full + table(sizes=(4e8, 1e9, 3e9), w_bits=4)).relative
+    [far] = study(full + table(sizes=(1e8, 1e9, 3e9), w_bits=4)).relative
+    assert (near.extrapolated, near.times_beyond) == (False, 1.0)
+    assert far.extrapolated and far.times_beyond == pytest.approx(4)
 
 
 def test_sizes_beyond_the_law_of_full_precision_are_lost(table) -> None:

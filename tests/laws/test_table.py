@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bitscape.laws import Bits, Quality, RunRecord, append, read_table, study
+from bitscape.laws.settings import ladder_of
 from bitscape.laws.table import activation_bits, series_of
 
 HEADER = "model,family,params,method,w_bits,a_bits,metric,value\n"
@@ -90,19 +91,31 @@ def test_records_of_a_sweep(tmp_path: Path) -> None:
     row = rows[0]
     assert (row.w_bits, row.a_bits, row.series) == (4, 8, "var")
     assert (row.model_bits, row.actual_bits, row.compute_bits) == (7e-4, 8e-4, 0.01)
-    assert row.protocol == "shapes, n = 100, guidance 1.5"
+    assert (row.protocol, row.samples) == ("shapes, guidance 1.5", 100)
+    assert ladder_of(row).protocol == "shapes, guidance 1.5, n = 100"
 
 
-def test_runs_of_fewer_images_lend_their_losses_alone(tmp_path: Path) -> None:
-    for key, n in (("a", 2000), ("b", 2000), ("c", 100)):
-        measured = {
-            "nll": {"mean": 2.5, "standard_error": 0.1, "n": 1000},
-            "fd_shapes": {"mean": 30.0, "n": n},
-        }
-        quality = Quality(protocol="shapes", n=n, seeds=(0,), metrics=measured)
-        append(tmp_path / "runs.jsonl", run(key=key, quality=quality))
-    said = [(row.metric, row.protocol.split(", ")[1]) for row in read_table(tmp_path)]
-    assert sorted(said) == [("fd_shapes", "n = 2000")] * 2 + [("nll", "n = 1000")] * 3
+def test_records_say_what_full_precision_reached_beside_them(tmp_path: Path) -> None:
+    """The error of a loss is that of its paired images, of a distance that over its seeds."""
+    metrics = {
+        "nll": {"mean": 2.5, "n": 1000, "difference": {"mean": 0.5, "standard_error": 0.1}},
+        "fd_shapes": {
+            "mean": 30.0,
+            "n": 2000,
+            "values": [29.0, 30.0, 31.0, 30.0],
+            "difference": {"mean": 3.0, "std": 0.8},
+        },
+        "fd_latent": {"mean": 0.5, "values": [0.5], "difference": {"mean": 0.1, "std": None}},
+        "full_precision": {"model": "zoo:var-s", "nll": {"mean": 2.0}, "fd_shapes": {"mean": 27.0}},
+    }
+    quality = Quality(protocol="shapes", n=2000, seeds=(0, 1, 2, 3), metrics=metrics)
+    append(tmp_path / "runs.jsonl", run(quality=quality))
+    found = {row.metric: (row.samples, row.full, row.error) for row in read_table(tmp_path)}
+    assert found == {
+        "nll": (1000, 2.0, 0.1),
+        "fd_shapes": (2000, 27.0, 0.4),
+        "fd_latent": (2000, None, None),
+    }
 
 
 def test_a_study_of_records_reads_either_accounting(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
+import hashlib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bitscape.evaluation import Settings
-from bitscape.sweeps import Evaluation, Grid, read_grid
+from bitscape.laws import load
+from bitscape.sweeps import Cell, Evaluation, Grid, read_grid
 
 YAML = """
 models: [zoo:var-s, zoo:dit-s]
@@ -47,6 +50,35 @@ def test_the_key_follows_a_recipe_file_by_content(tmp_path) -> None:
         assert cell.label == "mine.yaml"
         keys.append(cell.key)
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_recipe_file_is_found_from_any_folder(tmp_path, monkeypatch) -> None:
+    """Workers may run elsewhere; what identifies and names the cell knows nothing of the place."""
+    text = "bits: 4"
+    (tmp_path / "mine.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    (cell,) = Grid(models=("m",), recipes=("mine.yaml",)).cells(Path())
+    monkeypatch.chdir("/")
+    assert Path(cell.recipe).read_text() == text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    beside = Cell("m", "mine.yaml", 0, Evaluation(), digest)
+    assert (cell.key, cell.label) == (beside.key, beside.label)
+    assert cell.label == "mine.yaml"
+
+
+@pytest.mark.parametrize("name", ["ptq", "zoo"])
+def test_committed_records_match_their_grids(name: str) -> None:
+    folder = Path(__file__).parents[2] / "docs" / "benchmark"
+    cells = [
+        cell
+        for grid in sorted(folder.glob("*.yaml"))
+        if "models" in yaml.safe_load(grid.read_text())
+        for cell in read_grid(grid).cells(folder)
+    ]
+    labels = {cell.key: cell.label for cell in cells}
+    records = [record for record in load(folder / f"{name}.jsonl") if record.key in labels]
+    assert records and any(record.recipe.endswith(".yaml") for record in records) == (name == "ptq")
+    assert all(record.recipe == labels[record.key] for record in records)
 
 
 def test_a_missing_recipe_file_is_named(tmp_path) -> None:

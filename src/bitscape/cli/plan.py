@@ -1,6 +1,7 @@
 """`bitscape plan`."""
 
 import json as json_text
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from bitscape.cli import options
 from bitscape.cli.quantities import bytes_of, size
 from bitscape.cli.terminal import Terminal
-from bitscape.laws import Answer, Budget, Candidate, plan, read_study
+from bitscape.laws import FULL_BITS, Answer, Budget, Candidate, Timing, plan, read_study
 
 Model = Annotated[
     str | None,
@@ -91,7 +92,9 @@ def deploy(
         "quality": quality,
         "answers": [answer.model_dump(mode="json") for answer in answers],
     }
-    terminal.result(found, "\n\n".join(_words(answer, budget) for answer in answers))
+    places = Counter((answer.source, answer.series) for answer in answers)
+    texts = [_words(answer, budget, places[answer.source, answer.series] > 1) for answer in answers]
+    terminal.result(found, "\n\n".join(texts))
 
 
 def within(
@@ -131,15 +134,15 @@ def within(
     )
 
 
-def read_profile(paths: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
-    """Scheme to (parameters, milliseconds an image), at the smallest batch that was timed."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def read_profile(paths: Sequence[Path]) -> list[Timing]:
+    """What `bitscape bench` timed: milliseconds an image, at the smallest batch of each file."""
+    found: list[Timing] = []
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist: `bitscape bench --out` writes it")
         try:
             content = json_text.loads(path.read_bytes())
-            parameters, rows = content["parameters"], content["rows"]
+            model, parameters, rows = content["model"], content["parameters"], content["rows"]
             batch = min(row["batch"] for row in rows)
             timed = [
                 (row["scheme"], row["latency_ms"]["median"] / batch)
@@ -152,8 +155,7 @@ def read_profile(paths: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
             ) from error
         if parameters is None:
             raise ValueError(f"{path} names no size: bench --against fp32 or bf16 as well")
-        for scheme, milliseconds in timed:
-            found.setdefault(scheme, []).append((parameters, milliseconds))
+        found += [Timing(model, scheme, parameters, time) for scheme, time in timed]
     return found
 
 
@@ -172,31 +174,41 @@ def _budget(memory: str | None, compute_bits: float | None, latency_ms: float | 
     return given[0]
 
 
-def _words(answer: Answer, budget: Budget) -> str:
-    lines = [f"{answer.series}, {answer.source}: {answer.reason}."]
-    for word, one in (("deploy", answer.best), ("runner-up", answer.runner_up)):
-        if one is not None:
-            lines.append(f"  {word:10}{_line(one, answer.metric, budget)}")
-    if answer.tempting is not None:
-        lines.append(f"  {'unproven':10}{_line(answer.tempting, answer.metric, budget)}")
+def _words(answer: Answer, budget: Budget, protocol: bool) -> str:
+    place = f"{answer.series}, {answer.source}" + (f", {answer.protocol}" if protocol else "")
+    lines = [f"{place}: {answer.reason}."]
+    named = {"deploy": answer.best, "runner-up": answer.runner_up, "unproven": answer.tempting}
+    shown = {word: one for word, one in named.items() if one is not None}
+    lines += [f"  {word:10}{_line(one, answer.metric, budget)}" for word, one in shown.items()]
+    if budget.kind == "memory" and any(one.accounting == "nominal" for one in shown.values()):
+        lines.append(
+            "  Nominal bytes are width times parameters: scales and leftovers come on top."
+        )
     return "\n".join(lines)
 
 
 def _line(one: Candidate, metric: str, budget: Budget) -> str:
     low, high = one.quality_ci
-    stored = " stored in 16 bits" if one.w_bits > 16 else ""
+    stored = " stored in 16 bits" if one.w_bits > FULL_BITS else ""
     measured = "" if one.measured is None else f", measured {one.measured:.3g}"
-    beyond = (
-        "within the sizes measured"
-        if not one.extrapolated
-        else f"extrapolated to {one.times_beyond:.3g} times the sizes measured"
-    )
     cost = {
-        "memory": size(int(one.memory_bytes)),
+        "memory": f"{size(int(one.memory_bytes))} {one.accounting}",
         "compute-bits": f"{one.cost:.3g}e9 compute bits",
         "latency": f"{one.cost:.3g} ms",
     }[budget.kind]
     return (
         f"{one.model} {one.method} {one.scheme}{stored}, {cost}: {metric} {one.quality:.3g} "
-        f"({low:.3g} to {high:.3g}){measured}, {beyond}"
+        f"({low:.3g} to {high:.3g}){measured}, {_reach(one)}"
     )
+
+
+def _reach(one: Candidate) -> str:
+    """How far quality, and where it counts time, are carried beyond what was measured."""
+    law = (
+        f"extrapolated to {one.times_beyond:.3g} times the sizes measured"
+        if one.extrapolated
+        else "within the sizes measured"
+    )
+    if one.time_beyond is None or one.time_beyond == 1:
+        return law
+    return f"{law}, its time extrapolated to {one.time_beyond:.3g} times the sizes timed"

@@ -1,10 +1,10 @@
 """Run records and what is learned from them; works without torch."""
 
-from bitscape.laws.findings import in_millions, label, metric_name
 from bitscape.laws.law import FORMS, Form, Law
-from bitscape.laws.planner import Answer, Budget, Candidate, latency, law_of, plan
+from bitscape.laws.planner import Answer, Budget, Candidate, law_of, plan
 from bitscape.laws.published import published
 from bitscape.laws.records import (
+    RECORDS,
     SCHEMA_VERSION,
     Bits,
     Quality,
@@ -15,8 +15,8 @@ from bitscape.laws.records import (
     repair,
     to_line,
 )
-from bitscape.laws.relative import comparable
 from bitscape.laws.results import (
+    ChangeEntry,
     FrontierEntry,
     LawEntry,
     RelativeEntry,
@@ -24,12 +24,17 @@ from bitscape.laws.results import (
     Study,
     read_study,
 )
-from bitscape.laws.settings import Accounting, Axis, Setting, settings_of
+from bitscape.laws.settings import Accounting, Axis, Ladder, Setting, settings_of
 from bitscape.laws.study import study
-from bitscape.laws.table import Row, from_records, read_table
+from bitscape.laws.styles import Comparison, comparable, heading, sentences
+from bitscape.laws.table import FULL_BITS, Row, from_records, read_table
+from bitscape.laws.timing import Profile, Timing, latency
+from bitscape.laws.words import in_millions, label, metric_name, place, shared_protocol
 
 __all__ = [
     "FORMS",
+    "FULL_BITS",
+    "RECORDS",
     "SCHEMA_VERSION",
     "Accounting",
     "Answer",
@@ -37,10 +42,14 @@ __all__ = [
     "Bits",
     "Budget",
     "Candidate",
+    "ChangeEntry",
+    "Comparison",
     "Form",
     "FrontierEntry",
+    "Ladder",
     "Law",
     "LawEntry",
+    "Profile",
     "Quality",
     "RelativeEntry",
     "Row",
@@ -48,9 +57,11 @@ __all__ = [
     "Setting",
     "SettingEntry",
     "Study",
+    "Timing",
     "append",
     "comparable",
     "from_records",
+    "heading",
     "in_millions",
     "label",
     "latency",
@@ -58,12 +69,15 @@ __all__ = [
     "law_of",
     "load",
     "metric_name",
+    "place",
     "plan",
     "published",
     "read_study",
     "read_table",
     "repair",
+    "sentences",
     "settings_of",
+    "shared_protocol",
     "study",
     "to_line",
 ]

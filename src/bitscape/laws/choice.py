@@ -25,12 +25,14 @@ class Fitted(NamedTuple):
     """A setting with the forms that could be fitted, their left-out errors and the choice.
 
     `errors` are root mean squares over sizes of log Q minus its prediction from the other sizes.
+    `group` holds the settings that the chosen form was fitted to, this one first.
     """
 
     setting: Setting
     laws: dict[Form, Law]
     errors: dict[Form, float]
     chosen: Form | None
+    group: tuple[Setting, ...]
 
     @property
     def law(self) -> Law | None:
@@ -72,7 +74,9 @@ def relatives(setting: Setting, settings: Sequence[Setting]) -> list[Setting]:
     distinct = {other.scheme: other for other in reversed(same)} | {setting.scheme: setting}
     reference = full_precision_of(setting, settings)
     kept = list(distinct.values())
-    return kept if setting.full_precision or reference is None else [*kept, reference]
+    if setting.full_precision or reference is None or any(one is reference for one in kept):
+        return kept
+    return [*kept, reference]
 
 
 def full_precision_of(setting: Setting, settings: Sequence[Setting]) -> Setting | None:
@@ -126,16 +130,21 @@ def _test(group: Sequence[Setting], common: Law, free: Sequence[Law]) -> Paralle
 
 def _fitted(setting: Setting, settings: Sequence[Setting], axis: Axis) -> Fitted:
     if len(setting.points) < SIZES:
-        return Fitted(setting, {}, {}, None)
+        return Fitted(setting, {}, {}, None, ())
     family = relatives(setting, settings)
     related = [setting, *(one for one in family if one is not setting)]
     # Model bits do not see activations, so there the form holds at one activation width only.
     alike = [one for one in related if one.a_bits == setting.a_bits or axis == "compute-bits"]
-    groups = {"power": [setting], "power-floor": [setting], "bivariate": alike}
+    groups: dict[Form, list[Setting]] = {
+        "power": [setting],
+        "power-floor": [setting],
+        "bivariate": alike,
+        "effective": related,
+    }
     laws: dict[Form, Law] = {}
     misses: dict[Form, Vector] = {}
     for form in FORMS:
-        group = groups.get(form, related)
+        group = groups[form]
         law = _fit(form, group, axis)
         if law is None:
             continue
@@ -144,7 +153,8 @@ def _fitted(setting: Setting, settings: Sequence[Setting], axis: Axis) -> Fitted
         if len(setting.points) > (4 if form == "power-floor" else SIZES):
             misses[form] = left_out(form, group, axis)
     errors = {form: float(np.sqrt(np.square(missed).mean())) for form, missed in misses.items()}
-    return Fitted(setting, laws, errors, _choose(laws, misses))
+    chosen = _choose(laws, misses)
+    return Fitted(setting, laws, errors, chosen, tuple(groups[chosen]) if chosen else ())
 
 
 def _fit(form: Form, group: Sequence[Setting], axis: Axis) -> Law | None:

@@ -19,9 +19,17 @@ from numpy.typing import NDArray
 from scipy.optimize import leastsq
 from scipy.special import expit
 
-from bitscape.laws.law import Form, Law
+from bitscape.laws.design import (
+    bivariate_design,
+    effective_design,
+    effective_reading,
+    linear_design,
+    power_design,
+    precision,
+    reading_of_first,
+)
+from bitscape.laws.law import Estimate, Form, Law
 from bitscape.laws.settings import Axis, Point, Setting
-from bitscape.laws.table import FULL_BITS, Number
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -31,8 +39,8 @@ _STARTS = (0.3, 0.8)
 
 def fit_power(setting: Setting) -> Law | None:
     """The power law of one setting; None with fewer than three sizes."""
-    x = np.log(setting.bits)
-    return None if len(x) < 3 else _fit("power", [setting], _power_design(setting), np.eye(2))
+    found = None if len(setting.points) < 3 else _solved([setting], power_design(setting))
+    return None if found is None else _read("power", found, np.eye(2), setting)
 
 
 def fit_floor(setting: Setting) -> Law | None:
@@ -68,11 +76,14 @@ def fit_bivariate(settings: Sequence[Setting], axis: Axis) -> Law | None:
 
     None with fewer than two precisions or without a degree of freedom.
     """
-    b = precision(settings[0], axis)
     if len({precision(setting, axis) for setting in settings}) < 2:
         return None
-    first = np.array([[1.0, np.log(per_parameter(settings[0])), -np.log(b)], [0.0, 1.0, 0.0]])
-    return _fit("bivariate", settings, _bivariate_design(settings, axis), first)
+    found = _solved(settings, bivariate_design(settings, axis))
+    if found is None:
+        return None
+    law = _read("bivariate", found, reading_of_first("bivariate", settings, axis), settings[0])
+    error = float(np.sqrt(found.covariance[2, 2]))
+    return law._replace(beta=Estimate(float(found.theta[2]), error))
 
 
 def fit_effective(settings: Sequence[Setting]) -> Law | None:
@@ -80,13 +91,11 @@ def fit_effective(settings: Sequence[Setting]) -> Law | None:
 
     None for a single setting or without a degree of freedom.
     """
-    count = len(settings)
-    if count < 2:
+    found = None if len(settings) < 2 else _solved(settings, effective_design(settings))
+    if found is None:
         return None
-    first = np.zeros((2, count + 1))
-    first[0, 0] = first[1, count] = 1
-    first[0, count] = np.log(per_parameter(settings[0]))
-    return _fit("effective", settings, _effective_design(settings), first)
+    law = _read("effective", found, effective_reading(settings), settings[0])
+    return law._replace(log_share=_log_share(settings, found))
 
 
 def left_out(form: Form, settings: Sequence[Setting], axis: Axis) -> Vector:
@@ -98,14 +107,9 @@ def left_out(form: Form, settings: Sequence[Setting], axis: Axis) -> Vector:
     first = settings[0]
     if form == "power-floor":
         return np.array([_missed(first, point) for point in first.points])
-    designs = {
-        "power": lambda: _power_design(first),
-        "bivariate": lambda: _bivariate_design(settings, axis),
-        "effective": lambda: _effective_design(settings),
-    }
-    design = designs[form]()
+    design = linear_design(form, settings, axis)
     used = [first] if form == "power" else settings
-    y = np.log(np.concatenate([setting.quality for setting in used]))
+    y = _log_quality(used)
     sizes = np.concatenate([setting.parameters for setting in used])
     hat = design @ np.linalg.pinv(design)
     residuals = y - hat @ y
@@ -118,59 +122,91 @@ def left_out(form: Form, settings: Sequence[Setting], axis: Axis) -> Vector:
     return np.array(errors)
 
 
+def moves(form: Form, settings: Sequence[Setting], axis: Axis, law: Law) -> dict[int, Vector]:
+    """By parameters of a size, how a deviation of its residuals moves (log a, alpha, c) of `law`.
+
+    `law` is the fit of `form` to `settings` as it reads for the first. The residuals of a size in
+    all settings deviate together, by one standard deviation, and the fit is done again:
+
+        move = R D^+ e_size (N / dof)^0.5
+
+    with D the design over all N residuals e and R what takes its parameters to those of the first.
+    """
+    first = settings[0]
+    if form == "power-floor":
+        # The floor is not linear: the fit moves along its tangent. At no floor it is a power law.
+        design = law.gradient(first.bits)[:, : 3 if law.floor else 2]
+        fit, reading, used = np.log(law.quality(first.bits)), np.eye(design.shape[1]), [first]
+    else:
+        design, reading = (
+            linear_design(form, settings, axis),
+            reading_of_first(form, settings, axis),
+        )
+        used = [first] if form == "power" else list(settings)
+        fit = _fitted(design, used)
+    residuals = _log_quality(used) - fit
+    solve = reading @ np.linalg.pinv(design) * (len(residuals) / max(law.dof, 1)) ** 0.5
+    sizes = np.array([point.parameters for setting in used for point in setting.points])
+    found = {}
+    for size in dict.fromkeys(sizes.tolist()):
+        move = np.zeros(3)
+        move[: len(solve)] = (solve * residuals)[:, sizes == size].sum(axis=1)
+        found[size] = move
+    return found
+
+
 def _missed(setting: Setting, point: Point) -> float:
     law = fit_floor(setting.without(point.parameters))
     predicted = np.nan if law is None else float(np.log(law.quality(point.bits)))
     return float(np.log(point.quality)) - predicted
 
 
-def precision(setting: Setting, axis: Axis) -> Number:
-    """b of the bivariate form."""
-    weight = min(setting.w_bits, FULL_BITS)
-    return weight if axis == "model-bits" else weight * min(setting.a_bits, FULL_BITS)
+class _Solved(NamedTuple):
+    theta: Vector
+    covariance: Matrix
+    sigma: float
+    dof: int
 
 
-def per_parameter(setting: Setting) -> float:
-    """Bits on the axis for each parameter; scales and 16-bit leftovers make it vary a little."""
-    return float(np.exp(np.log(setting.bits / setting.parameters).mean()))
+def _log_share(settings: Sequence[Setting], found: _Solved) -> Estimate | None:
+    """log g of the first setting: log (a_full / a_first) over alpha, by the delta method."""
+    full = next((at for at, one in enumerate(settings) if one.full_precision), None)
+    alpha = float(found.theta[-1])
+    if full is None or alpha <= 0:
+        return None
+    gap = np.zeros(len(found.theta))
+    gap[full] += 1
+    gap[0] -= 1
+    value = float(gap @ found.theta) / alpha
+    gap[-1] = -value
+    error = float(np.sqrt(gap @ found.covariance @ gap)) / alpha
+    return Estimate(value, error)
 
 
-def _power_design(setting: Setting) -> Matrix:
-    x = np.log(setting.bits)
-    return np.stack([np.ones_like(x), -x], axis=1)
+def _log_quality(settings: Sequence[Setting]) -> Vector:
+    return np.asarray(np.log(np.concatenate([setting.quality for setting in settings])))
 
 
-def _bivariate_design(settings: Sequence[Setting], axis: Axis) -> Matrix:
-    sizes = np.log(np.concatenate([setting.parameters for setting in settings]))
-    counts = [len(setting.points) for setting in settings]
-    b = np.repeat([float(precision(setting, axis)) for setting in settings], counts)
-    return np.stack([np.ones_like(sizes), -sizes, -np.log(b)], axis=1)
-
-
-def _effective_design(settings: Sequence[Setting]) -> Matrix:
-    sizes = np.log(np.concatenate([setting.parameters for setting in settings]))
-    counts = [len(setting.points) for setting in settings]
-    own = np.repeat(np.eye(len(settings)), counts, axis=0)
-    return np.concatenate([own, -sizes[:, None]], axis=1)
-
-
-def _fit(form: Form, settings: Sequence[Setting], design: Matrix, first: Matrix) -> Law | None:
-    """One fit of all settings; `first` takes the result to the first one's (log a, alpha)."""
-    y = np.log(np.concatenate([setting.quality for setting in settings]))
+def _solved(settings: Sequence[Setting], design: Matrix) -> _Solved | None:
+    """One fit of all settings; None without a degree of freedom."""
+    y = _log_quality(settings)
     dof = len(y) - design.shape[1]
     if dof < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
         return None
-    theta, covariance, sigma = _least_squares(design, y)
-    return _law(form, first @ theta, first @ covariance @ first.T, sigma, dof, settings[0])
-
-
-def _least_squares(design: Matrix, y: Vector) -> tuple[Vector, Matrix, float]:
-    """Estimate, its covariance, and the residual deviation."""
     inverse = np.asarray(np.linalg.inv(design.T @ design), dtype=np.float64)
     theta = inverse @ (design.T @ y)
-    dof = len(y) - design.shape[1]
     sigma2 = float(np.square(y - design @ theta).sum()) / dof
-    return theta, inverse * sigma2, float(sigma2**0.5)
+    return _Solved(theta, inverse * sigma2, float(sigma2**0.5), dof)
+
+
+def _fitted(design: Matrix, settings: Sequence[Setting]) -> Vector:
+    return np.asarray(design @ (np.linalg.pinv(design) @ _log_quality(settings)))
+
+
+def _read(form: Form, found: _Solved, first: Matrix, setting: Setting) -> Law:
+    """The law of one setting; `first` takes the parameters to its (log a, alpha)."""
+    covariance = first @ found.covariance @ first.T
+    return _law(form, first @ found.theta, covariance, found.sigma, found.dof, setting)
 
 
 def _law(

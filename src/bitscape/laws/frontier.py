@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitscape.laws.choice import Fitted
+from bitscape.laws.fit import moves
 from bitscape.laws.law import Law
+from bitscape.laws.rivals import competitors
 from bitscape.laws.settings import Axis, Ladder
 
 Vector = NDArray[np.float64]
@@ -51,28 +53,7 @@ def frontiers(fitted: Sequence[Fitted], axis: Axis) -> list[Frontier]:
     ladders = dict.fromkeys(one.setting.ladder for one in fitted)
     groups = [[one for one in fitted if one.setting.ladder == ladder] for ladder in ladders]
     found = [competitors(group, axis) for group in groups]
-    return [_frontier(group) for group in found if len(group) > 1]
-
-
-def competitors(group: Sequence[Fitted], axis: Axis) -> list[Fitted]:
-    """The settings of one ladder that may stand on its frontier.
-
-    Left out are a second table's reading of a setting; laws with fewer than two degrees of freedom,
-    if others have more; and, for model bits, a setting whose method reached the same weights with
-    wider activations, which cost nothing on that axis: fewer bits can only win there by noise.
-    """
-    first = {(one.setting.method, one.setting.scheme): one for one in reversed(group) if one.law}
-    kept = [one for one in group if first.get((one.setting.method, one.setting.scheme)) is one]
-    sound = [one for one in kept if one.law is not None and one.law.dof >= 2] or kept
-    if axis == "compute-bits":
-        return sound
-    widest: dict[tuple[object, ...], float] = {}
-    for one in sound:
-        key = one.setting.method, one.setting.w_bits
-        widest[key] = max(widest.get(key, 0), one.setting.a_bits)
-    return [
-        one for one in sound if one.setting.a_bits == widest[one.setting.method, one.setting.w_bits]
-    ]
+    return [_frontier(group, axis) for group in found if len(group) > 1]
 
 
 def times_beyond(fitted: Fitted, bits: float) -> float:
@@ -82,14 +63,14 @@ def times_beyond(fitted: Fitted, bits: float) -> float:
     return 1.0 if factor < 1 + _TOLERANCE else factor
 
 
-def _frontier(group: Sequence[Fitted]) -> Frontier:
+def _frontier(group: Sequence[Fitted], axis: Axis) -> Frontier:
     budgets = _budgets(group)
     log_quality = np.stack([np.log(_law(one).quality(budgets)) for one in group])
     beyond = np.array([[times_beyond(one, bits) for bits in budgets] for one in group])
     inside = beyond == 1.0
     guarded = np.where(inside, log_quality, np.inf)
     measured_somewhere = inside.any(axis=0)
-    share, free_share = _membership(group, budgets, inside)
+    share, free_share = _membership(group, axis, budgets, inside)
     cells, unguarded, reached = [], [], np.inf
     for at, budget in enumerate(budgets):
         free = int(log_quality[:, at].argmin())
@@ -119,39 +100,37 @@ def _budgets(group: Sequence[Fitted]) -> Vector:
 
 
 def _membership(
-    group: Sequence[Fitted], budgets: Vector, inside: NDArray[np.bool_]
+    group: Sequence[Fitted], axis: Axis, budgets: Vector, inside: NDArray[np.bool_]
 ) -> tuple[Matrix, Matrix]:
     """Share of bootstrap draws won, by setting and budget: among the measured ones, among all.
 
     Wild bootstrap: the residual of each size is multiplied by a normal number that all settings
-    share at that size, since a lucky model is lucky at every precision. Refitting a line to such
+    share at that size, since a lucky model is lucky at every precision. Refitting a law to such
     residuals moves it by a fixed vector for each size.
     """
-    sizes = sorted({point.parameters for one in group for point in one.setting.points})
+    influences = [_influence(one, axis, budgets) for one in group]
+    sizes = sorted({size for influence in influences for size in influence})
     weights = np.random.default_rng(0).standard_normal((DRAWS, len(sizes)))
     fits = np.stack([np.log(_law(one).quality(budgets)) for one in group])
-    moves = np.zeros((len(sizes), *fits.shape))
-    for index, one in enumerate(group):
-        own = [sizes.index(point.parameters) for point in one.setting.points]
-        moves[own, index] = _influence(one, budgets)
+    shifts = np.zeros((len(sizes), *fits.shape))
+    for index, influence in enumerate(influences):
+        for size, shift in influence.items():
+            shifts[sizes.index(size), index] = shift
     shares = np.zeros((2, *fits.shape))
     columns = np.arange(len(budgets))
     for draw in weights:
-        moved = fits + np.tensordot(draw, moves, axes=1)
+        moved = fits + np.tensordot(draw, shifts, axes=1)
         shares[0, np.where(inside, moved, np.inf).argmin(axis=0), columns] += 1
         shares[1, moved.argmin(axis=0), columns] += 1
     return shares[0] / DRAWS, shares[1] / DRAWS
 
 
-def _influence(fitted: Fitted, budgets: Vector) -> Matrix:
-    """What one deviation of each size's residual does to log Q at each budget."""
-    law, x = _law(fitted), np.log(fitted.setting.bits)
-    residuals = np.log(fitted.setting.quality) - np.log(law.quality(fitted.setting.bits))
-    residuals = residuals * (len(x) / max(law.dof, 1)) ** 0.5
-    design = np.stack([np.ones_like(x), x], axis=1)
-    at = np.stack([np.ones_like(budgets), np.log(budgets)], axis=1)
-    influence: Matrix = ((at @ np.linalg.pinv(design)) * residuals).T
-    return influence
+def _influence(fitted: Fitted, axis: Axis, budgets: Vector) -> dict[int, Vector]:
+    """What one deviation of each size's residuals does to log Q at each budget."""
+    law = _law(fitted)
+    gradient = law.gradient(budgets)
+    found = moves(law.form, fitted.group, axis, law)
+    return {size: np.asarray(gradient @ move) for size, move in found.items()}
 
 
 def _law(fitted: Fitted) -> Law:

@@ -29,11 +29,24 @@ _LARGEST = 700.0
 """Exponents beyond this overflow."""
 
 
+class Estimate(NamedTuple):
+    """A fitted number with its standard error."""
+
+    value: float
+    error: float
+
+    def ends(self, t: float) -> tuple[float, float]:
+        """The interval of `t` standard errors to both sides."""
+        return self.value - t * self.error, self.value + t * self.error
+
+
 class Law(NamedTuple):
     """One form fitted to one setting, alone or together with the settings that share parameters.
 
     `sigma` is the residual deviation of log Q, `dof` its degrees of freedom, `r2` the share of the
-    variance of log Q over this setting's own sizes.
+    variance of log Q over this setting's own sizes. `beta` is the second exponent of the bivariate
+    form. `log_share` is log g of the effective form, g the parameters of full precision that one
+    parameter of this setting is worth; None without a full precision in the fit.
     """
 
     form: Form
@@ -44,6 +57,8 @@ class Law(NamedTuple):
     sigma: float
     dof: int
     r2: float
+    beta: Estimate | None = None
+    log_share: Estimate | None = None
 
     def quality(self, bits: Vector | float) -> Vector:
         """Q at `bits`."""
@@ -58,12 +73,17 @@ class Law(NamedTuple):
 
     def deviation(self, bits: Vector | float, *, new_model: bool = False) -> Vector:
         """Standard error of log Q at `bits`: of the law, or of one more model that follows it."""
-        steep = self._falling(bits)
-        share = steep / (self.floor + steep)
-        gradient = np.stack([share, -share * np.log(bits), 1 / (self.floor + steep)], axis=-1)
+        gradient = self.gradient(bits)
         variance = np.einsum("...i,ij,...j->...", gradient, self.covariance, gradient)
         own = self.sigma**2 if new_model else 0.0
         return np.asarray(np.sqrt(np.maximum(variance, 0) + own), dtype=np.float64)
+
+    def gradient(self, bits: Vector | float) -> Matrix:
+        """Derivatives of log Q at `bits` by (log a, alpha, c), along the last axis."""
+        steep = self._falling(bits)
+        share = steep / (self.floor + steep)
+        slopes = [share, -share * np.log(bits), 1 / (self.floor + steep)]
+        return np.asarray(np.stack(slopes, axis=-1), dtype=np.float64)
 
     def _falling(self, bits: Vector | float) -> Vector:
         """a B^-alpha, kept finite far outside the sizes."""
@@ -77,8 +97,16 @@ class Law(NamedTuple):
 
     def alpha_ci(self) -> tuple[float, float]:
         """The interval of the exponent."""
-        half = self.t * float(np.sqrt(self.covariance[1, 1]))
-        return self.alpha - half, self.alpha + half
+        return Estimate(self.alpha, float(np.sqrt(self.covariance[1, 1]))).ends(self.t)
+
+    def share_ci(self) -> Interval | None:
+        """The interval of g by the delta method; open where the exponent may be none."""
+        if self.log_share is None:
+            return None
+        if self.alpha_ci()[0] <= 0:
+            return None, None
+        low, high = np.clip(self.log_share.ends(self.t), -_LARGEST, _LARGEST)
+        return float(np.exp(low)), float(np.exp(high))
 
     def quality_ci(self, bits: float, *, new_model: bool = False) -> tuple[float, float]:
         """The interval of Q at `bits`: of the law, or of one more model that follows it."""

@@ -1,20 +1,23 @@
 """What to deploy: the best model, method and precision under a budget."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from bitscape.laws.law import Law
 from bitscape.laws.results import LawEntry, PointEntry, SettingEntry, Study
+from bitscape.laws.rivals import widest_activations
+from bitscape.laws.settings import Accounting, Ladder
+from bitscape.laws.timing import FARTHEST, Profile, Timed, latency, of_family, times_beyond
 
 BudgetKind = Literal["memory", "compute-bits", "latency"]
 SHORTLIST = 2
 
 
 class Budget(BaseModel):
-    """A limit: `memory` in bytes, `compute-bits` in 1e9, `latency` in milliseconds a batch."""
+    """A limit: `memory` in bytes, `compute-bits` in 1e9, `latency` in milliseconds an image."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +29,10 @@ class Candidate(BaseModel):
     """One model in one setting, with what its law predicts.
 
     `quality_ci` is for this one model, hence wider than the interval of the law. `measured` is its
-    own measurement where there is one. `times_beyond` is 1 inside the sizes the law was fitted to.
+    own measurement where there is one. `times_beyond` is 1 inside the sizes the law was fitted to,
+    `time_beyond` 1 inside those that were timed; null where no time is asked for. `accounting`
+    says what `memory_bytes` counts: "actual" with scales and 16-bit leftovers, as the records hold
+    them, "nominal" without where nobody counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +46,7 @@ class Candidate(BaseModel):
     form: str
     cost: float
     memory_bytes: float
+    accounting: Accounting
     compute_bits: float
     quality: float
     quality_ci: tuple[float, float]
@@ -47,10 +54,11 @@ class Candidate(BaseModel):
     measured: float | None
     extrapolated: bool
     times_beyond: float
+    time_beyond: float | None = None
 
 
 class Answer(BaseModel):
-    """The answer for one source and series; `best` is null where nothing fits.
+    """The answer for one source, series and protocol; `best` is null where nothing fits.
 
     `tempting` would be better by its law, but lies outside the sizes it was fitted to.
     """
@@ -68,14 +76,14 @@ class Answer(BaseModel):
     reason: str
 
 
-Profile = Mapping[str, Sequence[tuple[float, float]]]
-"""Scheme to (parameters, milliseconds) pairs, as timed on the device."""
-
-
 def plan(
     study: Study, budget: Budget, *, quality: float | None = None, profile: Profile | None = None
 ) -> list[Answer]:
-    """The best candidate of each source and series under `budget`.
+    """The best candidate of each source, series and protocol under `budget`.
+
+    Rivals are the settings with a sound law; for memory, which activations do not take, each method
+    with its widest activations only. Memory is what the records counted with scales and leftovers,
+    and nominal where they did not; a time comes from timed models of the same family.
 
     Without `quality` the best predicted quality wins; with it, the cheapest candidate predicted to
     reach it. Measured sizes come first: an extrapolated candidate is the answer only where no other
@@ -85,21 +93,11 @@ def plan(
         raise ValueError(f"a budget of {budget.limit:g}: give a positive number")
     if budget.kind == "latency" and not profile:
         raise ValueError("a latency needs a device profile: give bench.json of `bitscape bench`")
-    groups: dict[tuple[str, str, str], list[SettingEntry]] = {}
+    groups: dict[Ladder, list[SettingEntry]] = {}
     for one in study.settings:
-        if one.competes:
-            groups.setdefault((one.source, one.series, one.protocol), []).append(one)
-    return [_answer(study, group, budget, quality, profile or {}) for group in groups.values()]
-
-
-def latency(points: Sequence[tuple[float, float]], parameters: float) -> float:
-    """Milliseconds for a network of `parameters`: in proportion to the nearest size that was timed,
-    and between two sizes along the line through them in logarithms."""
-    sizes, times = np.array(sorted(points)).T
-    if parameters <= sizes[0] or parameters >= sizes[-1]:
-        end = 0 if parameters <= sizes[0] else -1
-        return float(times[end] * parameters / sizes[end])
-    return float(np.exp(np.interp(np.log(parameters), np.log(sizes), np.log(times))))
+        if one.sound:
+            groups.setdefault(one.ladder, []).append(one)
+    return [_answer(study, group, budget, quality, profile or ()) for group in groups.values()]
 
 
 def _answer(
@@ -109,22 +107,15 @@ def _answer(
     quality: float | None,
     profile: Profile,
 ) -> Answer:
-    laws = {law.setting: law for law in study.laws if law.chosen}
-    models = {point.model: point for one in group for point in one.points}
-    found = [
-        candidate
-        for one in group
-        for point in models.values()
-        for candidate in [_candidate(study, one, laws[one.setting], point, budget, profile)]
-        if candidate is not None
-    ]
+    first = group[0]
+    timed = of_family(profile, study, first.family) if budget.kind == "latency" else {}
+    found = _candidates(study, _rivals(group, budget), budget, timed)
     fitting = [one for one in found if one.cost <= budget.limit * (1 + 1e-9)]
     reaching = [one for one in fitting if quality is None or one.quality <= quality]
     ranked = sorted(reaching, key=lambda one: _rank(one, quality))
     tempting = min(reaching, key=lambda one: one.quality, default=None)
     best, runner_up = (*ranked, None, None)[:SHORTLIST]
     useful = tempting is not None and best is not None and tempting.quality < best.quality
-    first = group[0]
     return Answer(
         source=first.source,
         series=first.series,
@@ -134,8 +125,41 @@ def _answer(
         best=best,
         runner_up=runner_up,
         tempting=tempting if useful and quality is None else None,
-        reason=_reason(found, fitting, reaching, quality),
+        reason=_reason(found, fitting, reaching, quality) or _untimed(group, profile, timed),
     )
+
+
+def _rivals(group: Sequence[SettingEntry], budget: Budget) -> list[SettingEntry]:
+    """What may compete for this budget, whatever the axis of the laws."""
+    if budget.kind != "memory":
+        return list(group)
+    widest = widest_activations((one.method, one.w_bits, one.a_bits) for one in group)
+    return [one for one in group if (one.method, one.w_bits, one.a_bits) in widest]
+
+
+def _candidates(
+    study: Study, rivals: Sequence[SettingEntry], budget: Budget, timed: Timed
+) -> list[Candidate]:
+    """Every model in every setting that has a cost of this kind."""
+    laws = {law.setting: law for law in study.laws if law.chosen}
+    models = {point.model: point for one in rivals for point in one.points}
+    found = []
+    for one in rivals:
+        for point in models.values():
+            times = timed.get(one.scheme, ())
+            far = times_beyond(times, point.parameters) if times else None
+            if budget.kind == "latency" and (far is None or far > FARTHEST):
+                continue
+            candidate = _candidate(study, one, laws[one.setting], point)
+            milliseconds = latency(times, point.parameters) if times else 0.0
+            costs = {
+                "memory": candidate.memory_bytes,
+                "compute-bits": candidate.compute_bits,
+                "latency": milliseconds,
+            }
+            changed = {"cost": costs[budget.kind], "time_beyond": far}
+            found.append(candidate.model_copy(update=changed))
+    return found
 
 
 def _rank(one: Candidate, quality: float | None) -> tuple[float, ...]:
@@ -150,10 +174,11 @@ def _reason(
     reaching: Sequence[Candidate],
     quality: float | None,
 ) -> str:
+    """Why this is the answer; nothing where no candidate has a cost."""
     if reaching:
         return f"{len(reaching)} of {len(found)} candidates qualify"
     if not found:
-        return "no setting here has a cost of this kind: the profile times none of its schemes"
+        return ""
     if not fitting:
         cheapest = min(found, key=lambda one: one.cost)
         return f"nothing fits: {cheapest.model} {cheapest.scheme} takes {cheapest.cost:.4g}"
@@ -162,29 +187,44 @@ def _reason(
     return f"nothing that fits reaches {quality:g}: {closest}"
 
 
-def _candidate(
-    study: Study,
-    one: SettingEntry,
-    law: LawEntry,
-    point: PointEntry,
-    budget: Budget,
-    profile: Profile,
-) -> Candidate | None:
-    own = next((other for other in one.points if other.parameters == point.parameters), None)
-    model_bits, compute_bits = (
-        getattr(own, name) if own else _scaled(one, name, point.parameters)
-        for name in ("model_bits", "compute_bits")
+def _untimed(group: Sequence[SettingEntry], profile: Profile, timed: Timed) -> str:
+    """Why a profile gives no time to any candidate."""
+    if not timed:
+        models = ", ".join(dict.fromkeys(one.model for one in profile))
+        family = group[0].family
+        return f"the profile times {models}, which is not of {family}: bench a model of {family}"
+    if any(one.scheme in timed for one in group):
+        return f"the profile times no size within {FARTHEST:g} times of these models: bench nearer"
+    return "no setting here has a cost of this kind: the profile times none of its schemes"
+
+
+class _Costs(NamedTuple):
+    """In 1e9 bits; `actual` with scales and leftovers, None where nobody counted."""
+
+    axis: float
+    model: float
+    compute: float
+    actual: float | None
+
+
+def _costs(study: Study, one: SettingEntry, parameters: int) -> _Costs:
+    """The costs of a size: as measured, else in proportion to the nearest size that was."""
+    near = min(one.points, key=lambda point: abs(np.log(point.parameters / parameters)))
+    scale = parameters / near.parameters
+    actual = near.model_bits if study.accounting == "actual" else near.actual_bits
+    return _Costs(
+        axis=near.cost(study.axis) * scale,
+        model=near.model_bits * scale,
+        compute=near.compute_bits * scale,
+        actual=None if actual is None else actual * scale,
     )
-    if budget.kind == "latency":
-        if one.scheme not in profile:
-            return None
-        cost = latency(profile[one.scheme], point.parameters)
-    else:
-        cost = model_bits * 1e9 / 8 if budget.kind == "memory" else compute_bits
-    bits = model_bits if study.axis == "model-bits" else compute_bits
-    curve = law_of(law)
-    costs = [getattr(each, study.axis.replace("-", "_")) for each in one.points]
-    beyond = max(min(costs) / bits, bits / max(costs), 1.0)
+
+
+def _candidate(study: Study, one: SettingEntry, law: LawEntry, point: PointEntry) -> Candidate:
+    own = next((other for other in one.points if other.parameters == point.parameters), None)
+    costs = _costs(study, one, point.parameters)
+    curve, sizes = law_of(law), [each.cost(study.axis) for each in one.points]
+    beyond = max(min(sizes) / costs.axis, costs.axis / max(sizes), 1.0)
     return Candidate(
         model=point.model,
         parameters=point.parameters,
@@ -193,22 +233,17 @@ def _candidate(
         w_bits=one.w_bits,
         a_bits=one.a_bits,
         form=law.form,
-        cost=cost,
-        memory_bytes=model_bits * 1e9 / 8,
-        compute_bits=compute_bits,
-        quality=float(curve.quality(bits)),
-        quality_ci=curve.quality_ci(bits, new_model=True),
+        cost=0.0,
+        memory_bytes=(costs.model if costs.actual is None else costs.actual) * 1e9 / 8,
+        accounting="nominal" if costs.actual is None else "actual",
+        compute_bits=costs.compute,
+        quality=float(curve.quality(costs.axis)),
+        quality_ci=curve.quality_ci(costs.axis, new_model=True),
         dof=law.dof,
         measured=own.quality if own else None,
         extrapolated=beyond > 1 + 1e-6,
         times_beyond=beyond,
     )
-
-
-def _scaled(one: SettingEntry, name: str, parameters: int) -> float:
-    """The cost of a size that was not measured, in proportion to the nearest one that was."""
-    near = min(one.points, key=lambda point: abs(np.log(point.parameters / parameters)))
-    return float(getattr(near, name)) * parameters / near.parameters
 
 
 def law_of(entry: LawEntry) -> Law:

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 SCHEMA_VERSION: Literal[1] = 1
 
+RECORDS = "runs.jsonl"
+"""The file of records in a sweep's folder."""
+
 
 class Bits(BaseModel):
     """What a model costs.

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bitscape.laws.choice import Fitted, full_precision_of
-from bitscape.laws.findings import label, metric_name
-from bitscape.laws.law import CONFIDENCE
-from bitscape.laws.results import RelativeEntry, Study
+from bitscape.laws.frontier import times_beyond
+from bitscape.laws.law import CONFIDENCE, Law
+from bitscape.laws.results import RelativeEntry
 
 FARTHEST = 10.0
 """A full-precision law is not read at more than this many times its bits, or below their share."""
@@ -30,58 +30,33 @@ def relative(fitted: Sequence[Fitted]) -> tuple[RelativeEntry, ...]:
     settings = [one.setting for one in fitted]
     found = []
     for index, one in enumerate(fitted):
-        setting = one.setting
-        reference = full_precision_of(setting, settings)
+        reference = full_precision_of(one.setting, settings)
         full = next((each for each in fitted if each.setting is reference), None)
-        if setting.full_precision or full is None or full.law is None:
-            continue
-        low, high = full.setting.bits.min() / FARTHEST, full.setting.bits.max() * FARTHEST
-        same = [(point, full.law.bits_at(point.quality)) for point in setting.points]
-        logs = [math.log(p.bits / bits) for p, bits in same if bits and low <= bits <= high]
-        found.append(
-            RelativeEntry(
-                setting=index,
-                source=setting.ladder.source,
-                series=setting.ladder.series,
-                method=setting.method,
-                scheme=setting.scheme,
-                sizes=len(logs),
-                lost=len(same) - len(logs),
-                ratio=math.exp(np.mean(logs)) if logs else None,
-                ratio_ci=_interval(logs),
-            )
-        )
+        if not one.setting.full_precision and full is not None and full.law is not None:
+            found.append(_entry(index, one, full, full.law))
     return tuple(found)
 
 
-def comparable(study: Study) -> dict[str, dict[str, list[RelativeEntry]]]:
-    """Of each source its settings, by label, that several of its series have at every size."""
-    sources: dict[str, dict[str, list[RelativeEntry]]] = {}
-    for one in study.relative:
-        if one.ratio is not None and not one.lost:
-            groups = sources.setdefault(one.source, {})
-            groups.setdefault(label(study.settings[one.setting]), []).append(one)
-    for groups in sources.values():
-        for name, several in list(groups.items()):
-            if len({one.series for one in several}) < 2:
-                del groups[name]
-    return {source: groups for source, groups in sources.items() if groups}
-
-
-def styles(study: Study) -> list[str]:
-    """What equal settings cost in several series of one source, each in its own full precision."""
-    return [
-        f"{source}: {name} takes, of its own full precision's bits for the same "
-        f"{metric_name(study.metric)}, "
-        + ", ".join(f"{one.ratio:.2f}{_ends(one)} in {one.series}" for one in several)
-        + "."
-        for source, groups in comparable(study).items()
-        for name, several in groups.items()
-    ]
-
-
-def _ends(one: RelativeEntry) -> str:
-    return "" if one.ratio_ci is None else f" ({one.ratio_ci[0]:.2f} to {one.ratio_ci[1]:.2f})"
+def _entry(index: int, one: Fitted, full: Fitted, law: Law) -> RelativeEntry:
+    setting = one.setting
+    low, high = full.setting.bits.min() / FARTHEST, full.setting.bits.max() * FARTHEST
+    same = [(point.bits, law.bits_at(point.quality)) for point in setting.points]
+    read = [(own, bits) for own, bits in same if bits and low <= bits <= high]
+    logs = [math.log(own / bits) for own, bits in read]
+    beyond = max((times_beyond(full, bits) for _, bits in read), default=1.0)
+    return RelativeEntry(
+        setting=index,
+        source=setting.ladder.source,
+        series=setting.ladder.series,
+        method=setting.method,
+        scheme=setting.scheme,
+        sizes=len(logs),
+        lost=len(same) - len(logs),
+        ratio=math.exp(np.mean(logs)) if logs else None,
+        ratio_ci=_interval(logs),
+        extrapolated=beyond > 1,
+        times_beyond=beyond,
+    )
 
 
 def _interval(logs: Sequence[float]) -> tuple[float, float] | None:

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitscape.laws.law import Form
-from bitscape.laws.settings import Accounting, Axis
+from bitscape.laws.settings import Accounting, Axis, Ladder
+from bitscape.laws.table import is_full_precision
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -18,7 +19,11 @@ class _Frozen(BaseModel):
 
 
 class PointEntry(_Frozen):
-    """One model of a setting; bits in 1e9."""
+    """One model of a setting; bits in 1e9.
+
+    `model_bits` are in the accounting of the study, `actual_bits` those that the records counted
+    with scales and leftovers; null where nobody did.
+    """
 
     model: str
     parameters: int
@@ -26,12 +31,18 @@ class PointEntry(_Frozen):
     compute_bits: float
     quality: float
     repeats: int
+    actual_bits: float | None = None
+
+    def cost(self, axis: Axis) -> float:
+        """Bits on `axis`."""
+        return self.model_bits if axis == "model-bits" else self.compute_bits
 
 
 class SettingEntry(_Frozen):
     """What was measured for one method at one precision; laws refer to it by `setting`.
 
-    `competes` tells whether it may stand on the frontier of its source and series.
+    `sound` tells whether its law may be used for a budget of any kind, `competes` whether it may
+    stand on the frontier of its ladder on the axis of the study.
     """
 
     setting: int
@@ -46,8 +57,19 @@ class SettingEntry(_Frozen):
     metric: str
     protocol: str
     notes: tuple[str, ...]
+    sound: bool
     competes: bool
     points: tuple[PointEntry, ...]
+
+    @property
+    def ladder(self) -> Ladder:
+        """What another setting must share to be compared with this one."""
+        return Ladder(self.source, self.series, self.metric, self.protocol)
+
+    @property
+    def full_precision(self) -> bool:
+        """Whether nothing was quantized."""
+        return is_full_precision(self.w_bits, self.a_bits)
 
 
 class LawEntry(_Frozen):
@@ -55,7 +77,10 @@ class LawEntry(_Frozen):
 
     `bits_at` is null where the law never reaches the target or only off the chart, and `reason`
     says which. `bits_ratio` compares it with full precision in the same form. `covariance` is of
-    (log_a, alpha, floor); `left_out_error` is the error that decides which form is chosen.
+    (log_a, alpha, floor); `left_out_error` is the error that decides which form is chosen. `beta`
+    is the exponent of the precision in the bivariate form. `share` is g of the effective form, the
+    parameters of full precision that one parameter of this setting is worth; null without a full
+    precision in the fit.
     """
 
     setting: int
@@ -83,6 +108,15 @@ class LawEntry(_Frozen):
     floor: float | None
     sigma: float | None
     covariance: tuple[tuple[float, float, float], ...] | None
+    beta: float | None = None
+    beta_ci: Ends | None = None
+    share: float | None = None
+    share_ci: Ends | None = None
+
+    @property
+    def full_precision(self) -> bool:
+        """Whether nothing was quantized."""
+        return is_full_precision(self.w_bits, self.a_bits)
 
 
 class FrontierEntry(_Frozen):
@@ -108,7 +142,8 @@ class RelativeEntry(_Frozen):
     """Bits over those that the family's own full precision takes for the same quality.
 
     `ratio` is the geometric mean over `sizes`, and its interval Student's over them: the error of
-    the full-precision law is not in it. `lost` sizes are beyond that law.
+    the full-precision law is not in it. `lost` sizes are beyond that law. Where the law is read
+    outside the sizes it was fitted to, the entry is `extrapolated`, at most `times_beyond`.
     """
 
     setting: int
@@ -120,6 +155,48 @@ class RelativeEntry(_Frozen):
     lost: int
     ratio: float | None
     ratio_ci: tuple[float, float] | None
+    extrapolated: bool = False
+    times_beyond: float = 1.0
+
+
+class ModelChange(_Frozen):
+    """The metric of one quantized model against that of the same model in full precision."""
+
+    model: str
+    change: float
+    error: float | None
+
+
+class ChangeEntry(_Frozen):
+    """What quantizing changes of each model's own full precision, mean over its `models`.
+
+    `kind` says how: the ratio of the two (their geometric mean), or for losses the difference.
+    `error` is the standard error of `change`, from repeated runs and from the images behind each;
+    null where the records hold neither for every model.
+    """
+
+    setting: int
+    source: str
+    series: str
+    family: str
+    method: str
+    scheme: str
+    kind: Literal["ratio", "difference"]
+    change: float
+    error: float | None
+    models: tuple[ModelChange, ...]
+
+
+class LeftOutEntry(_Frozen):
+    """Cells measured over `samples`, which are left out beside those over `kept`."""
+
+    source: str
+    series: str
+    metric: str
+    protocol: str
+    samples: int
+    kept: int
+    cells: int
 
 
 class ParallelismEntry(_Frozen):
@@ -127,6 +204,7 @@ class ParallelismEntry(_Frozen):
 
     source: str
     series: str
+    protocol: str = ""
     method: str
     a_bits: int | float
     settings: tuple[str, ...]
@@ -152,8 +230,15 @@ class Study(_Frozen):
     unguarded: tuple[FrontierEntry, ...]
     parallelism: tuple[ParallelismEntry, ...]
     relative: tuple[RelativeEntry, ...] = ()
+    changes: tuple[ChangeEntry, ...] = ()
+    left_out: tuple[LeftOutEntry, ...] = ()
     findings: tuple[str, ...]
     caveats: tuple[str, ...]
+
+    @property
+    def ladders(self) -> list[Ladder]:
+        """Every group of settings that may be compared, in order."""
+        return list(dict.fromkeys(one.ladder for one in self.settings))
 
 
 def read_study(path: Path) -> Study:

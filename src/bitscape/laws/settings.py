@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bitscape.laws.table import FULL_BITS, HIGHER_IS_BETTER, Number, Row
+from bitscape.laws.table import HIGHER_IS_BETTER, Number, Row, is_full_precision
 
 Axis = Literal["model-bits", "compute-bits"]
 Accounting = Literal["nominal", "actual"]
@@ -24,7 +24,10 @@ class Ladder(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One model of a setting: its costs in 1e9 bits, and its quality over `repeats` runs."""
+    """One model of a setting: its costs in 1e9 bits, and its quality over `repeats` runs.
+
+    `actual_bits` counts scales and leftovers too, whatever `model_bits` counts; None if unknown.
+    """
 
     model: str
     parameters: int
@@ -33,6 +36,7 @@ class Point(NamedTuple):
     compute_bits: float
     quality: float
     repeats: int
+    actual_bits: float | None
 
 
 class Setting(NamedTuple):
@@ -66,7 +70,7 @@ class Setting(NamedTuple):
     @property
     def full_precision(self) -> bool:
         """Whether nothing was quantized."""
-        return self.w_bits >= FULL_BITS and self.a_bits >= FULL_BITS
+        return is_full_precision(self.w_bits, self.a_bits)
 
     @property
     def label(self) -> str:
@@ -91,19 +95,28 @@ def settings_of(
         raise ValueError(f"unknown axis {axis!r}: choose of {', '.join(get_args(Axis))}")
     if metric in HIGHER_IS_BETTER:
         raise ValueError(f"{metric} is better when higher; laws describe metrics that fall: fid")
-    chosen = [row for row in rows if row.metric == metric]
-    if not chosen:
+    groups = runs_of(rows, metric)
+    if not groups:
         found = ", ".join(sorted({row.metric for row in rows} - HIGHER_IS_BETTER)) or "none"
         raise ValueError(f"no row measures {metric!r}: the table has {found}")
+    return [_setting(group, axis, accounting) for group in groups]
+
+
+def runs_of(rows: Sequence[Row], metric: str) -> list[list[Row]]:
+    """The rows of each setting, in the order of `settings_of`."""
     groups: dict[tuple[object, ...], list[Row]] = {}
-    for row in chosen:
-        groups.setdefault(_key(row), []).append(row)
-    return [_setting(group, axis, accounting) for group in groups.values()]
+    for row in rows:
+        if row.metric == metric:
+            key = ladder_of(row), row.table, row.method, row.scheme
+            groups.setdefault(key, []).append(row)
+    return list(groups.values())
 
 
-def _key(row: Row) -> tuple[object, ...]:
-    ladder = Ladder(row.source, row.series, row.metric, row.protocol)
-    return ladder, row.table, row.method, row.scheme
+def ladder_of(row: Row) -> Ladder:
+    """The ladder of a row; its protocol names the number of samples."""
+    counted = [] if row.samples is None else [f"n = {row.samples}"]
+    protocol = ", ".join([*([row.protocol] if row.protocol else []), *counted])
+    return Ladder(row.source, row.series, row.metric, protocol)
 
 
 def _setting(rows: Sequence[Row], axis: Axis, accounting: Accounting) -> Setting:
@@ -112,7 +125,7 @@ def _setting(rows: Sequence[Row], axis: Axis, accounting: Accounting) -> Setting
         sizes.setdefault(row.parameters, []).append(row)
     first = rows[0]
     return Setting(
-        ladder=Ladder(first.source, first.series, first.metric, first.protocol),
+        ladder=ladder_of(first),
         family=first.family,
         table=first.table,
         method=first.method,
@@ -127,6 +140,7 @@ def _setting(rows: Sequence[Row], axis: Axis, accounting: Accounting) -> Setting
 def _point(rows: Sequence[Row], axis: Axis, accounting: Accounting) -> Point:
     model_bits = [_stored(row, accounting) for row in rows]
     compute = [row.compute_bits for row in rows]
+    actual = [row.actual_bits for row in rows if row.actual_bits is not None]
     return Point(
         model=rows[0].model,
         parameters=rows[0].parameters,
@@ -135,6 +149,7 @@ def _point(rows: Sequence[Row], axis: Axis, accounting: Accounting) -> Point:
         compute_bits=_geometric(compute),
         quality=_geometric([row.value for row in rows]),
         repeats=len(rows),
+        actual_bits=_geometric(actual) if len(actual) == len(rows) else None,
     )
 
 

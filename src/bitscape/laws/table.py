@@ -6,14 +6,13 @@ axis, one metric, and where the number comes from.
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bitscape.laws.records import RunRecord, load
+from bitscape.laws.measured import measured_values
+from bitscape.laws.records import RECORDS, RunRecord, load
 
-RECORDS = "runs.jsonl"
 UNIT = 1e9
 FULL_BITS = 16
 REQUIRED = ("model", "family", "params", "method", "w_bits", "a_bits", "metric", "value")
@@ -30,7 +29,9 @@ class Row(NamedTuple):
     """One measured number. Bits are in units of 1e9; `actual_bits` is None where nobody counted.
 
     `series` groups models that differ by size alone: one network at two degrees of parallel
-    decoding is two series. `source` is a paper, or the file the row was read from.
+    decoding is two series. `source` is a paper, or the file the row was read from. `samples` is the
+    number of images or losses behind the value where `protocol` does not say it, `full` the same
+    model's full precision on the same draws, and `error` the standard error of their difference.
     """
 
     source: str
@@ -50,6 +51,14 @@ class Row(NamedTuple):
     model_bits: float
     actual_bits: float | None
     compute_bits: float
+    samples: int | None = None
+    full: float | None = None
+    error: float | None = None
+
+    @property
+    def full_precision(self) -> bool:
+        """Whether nothing was quantized."""
+        return is_full_precision(self.w_bits, self.a_bits)
 
 
 def read_table(path: Path) -> list[Row]:
@@ -81,18 +90,13 @@ def read_csv(lines: Iterable[str], name: str) -> list[Row]:
 
 
 def from_records(records: Iterable[RunRecord], source: str) -> list[Row]:
-    """A row for each metric of each finished record; failed runs have none.
+    """A row for each metric of each finished record; failed runs have none."""
+    return [row for record in records for row in _from_record(record, source)]
 
-    What n images, losses or tokens say is not pooled with what others say: of each metric of a
-    series only the n that most runs have is kept, the greatest of several. Slices of a study that
-    repeat losses beside few images can so share one file.
-    """
-    rows = [row for record in records for row in _from_record(record, source)]
-    counts: dict[tuple[str, str], Counter[int]] = {}
-    for row, n in rows:
-        counts.setdefault((row.series, row.metric), Counter())[n] += 1
-    usual = {key: max(found, key=lambda n: (found[n], n)) for key, found in counts.items()}
-    return [row for row, n in rows if n == usual[row.series, row.metric]]
+
+def is_full_precision(w_bits: Number, a_bits: Number) -> bool:
+    """Whether nothing was quantized."""
+    return min(w_bits, a_bits) >= FULL_BITS
 
 
 def nominal_bits(parameters: int, w_bits: Number) -> float:
@@ -150,8 +154,7 @@ def _tidy(number: float) -> Number:
     return int(number) if number == int(number) else number
 
 
-def _from_record(record: RunRecord, source: str) -> list[tuple[Row, int]]:
-    """The rows of one record, each with the number of samples behind it."""
+def _from_record(record: RunRecord, source: str) -> list[Row]:
     bits, quality = record.bits, record.quality
     if bits is None or quality is None or record.method is None or record.scheme is None:
         return []
@@ -159,9 +162,8 @@ def _from_record(record: RunRecord, source: str) -> list[tuple[Row, int]]:
         raise ValueError(f"{source}: record {record.key} names no family or parameters: run again")
     sampler = record.evaluation.get("sampler") or {}
     options = "".join(f", {key} {sampler[key]}" for key in sorted(sampler))
-    rows = []
-    for metric, (value, n) in _values(quality.metrics, quality.n).items():
-        row = Row(
+    return [
+        Row(
             source=source,
             table="",
             model=record.model,
@@ -172,27 +174,19 @@ def _from_record(record: RunRecord, source: str) -> list[tuple[Row, int]]:
             scheme=record.scheme,
             w_bits=_tidy(round(bits.nominal_weight, 3)),
             a_bits=activation_bits(record.scheme),
-            metric=metric,
-            value=value,
-            protocol=f"{quality.protocol}, n = {n}{options}",
+            metric=one.metric,
+            value=one.value,
+            protocol=f"{quality.protocol}{options}",
             note="",
             model_bits=bits.nominal_model / UNIT,
             actual_bits=bits.actual_model / UNIT,
             compute_bits=bits.compute / UNIT,
+            samples=one.samples,
+            full=one.full,
+            error=one.error,
         )
-        rows.append((row, n))
-    return rows
-
-
-def _values(metrics: Mapping[str, object], images: int) -> dict[str, tuple[float, int]]:
-    """The metrics with a positive value, plain or the mean of n, and that n: else the images."""
-    found = {}
-    for name, content in metrics.items():
-        measured = content if isinstance(content, dict) else {"mean": content}
-        value, n = measured.get("mean"), measured.get("n", images)
-        if isinstance(value, float) and 0 < value < float("inf"):
-            found[name] = value, n if isinstance(n, int) else images
-    return found
+        for one in measured_values(quality)
+    ]
 
 
 def series_of(model: str, family: str) -> str:

@@ -1,5 +1,6 @@
 """Grids of runs: each cell once, resumable at any moment, one record a cell."""
 
+from bitscape.laws import RECORDS
 from bitscape.sweeps.estimate import Estimate, estimate_cells
 from bitscape.sweeps.executor import Executor
 from bitscape.sweeps.from_grid import estimate, sweep
@@ -9,7 +10,7 @@ from bitscape.sweeps.local import LocalExecutor
 from bitscape.sweeps.memory import MemoryNeeds, free_memory
 from bitscape.sweeps.ray_tasks import RayExecutor
 from bitscape.sweeps.runner import Attempt, Cost, Runner, failed
-from bitscape.sweeps.session import RECORDS, Progress, Watch, pending, run_cells
+from bitscape.sweeps.session import Progress, Watch, pending, run_cells
 
 __all__ = [
     "FULL_PRECISION",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bitscape.laws import RunRecord, latest, load
+from bitscape.laws import RECORDS, RunRecord, latest, load
 from bitscape.sweeps.grid import FULL_PRECISION, Cell
 from bitscape.sweeps.runner import Cost, Runner
-from bitscape.sweeps.session import RECORDS, pending
+from bitscape.sweeps.session import pending
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ class Evaluation(BaseModel):
 class Cell:
     """One run of a sweep.
 
-    `recipe` is a name or the path of a YAML file, whose content is then part of the identity
-    through `recipe_digest`.
+    `recipe` is a name or the absolute path of a YAML file, whose content is then part of the
+    identity through `recipe_digest`, and whose path is not.
     """
 
     model: str
@@ -129,4 +129,5 @@ def _recipe(recipe: str, folder: Path) -> tuple[str, str | None]:
     path = folder / recipe
     if not path.is_file():
         raise ValueError(f"recipe file {path} does not exist: paths start at the grid's folder")
-    return str(path), hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    # Absolute: a worker of another folder must find the file too.
+    return str(path.absolute()), hashlib.sha256(path.read_bytes()).hexdigest()[:16]

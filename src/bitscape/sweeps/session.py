@@ -8,14 +8,12 @@ from pathlib import Path
 
 from bitscape.artefacts import locked
 from bitscape.evaluation import Report, silent
-from bitscape.laws import RunRecord, append, latest, load, repair
+from bitscape.laws import RECORDS, RunRecord, append, latest, load, repair
 from bitscape.sweeps.executor import Executor
 from bitscape.sweeps.grid import Cell
 from bitscape.sweeps.local import LocalExecutor
 from bitscape.sweeps.memory import MemoryNeeds
 from bitscape.sweeps.runner import Attempt, Runner
-
-RECORDS = "runs.jsonl"
 
 
 @dataclass(frozen=True)

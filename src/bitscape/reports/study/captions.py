@@ -12,8 +12,13 @@ CAPTIONS = {
     ),
     "styles": (
         "Bits over those that full precision of the same family takes for the same quality, mean "
-        "over sizes with its 95 % interval: left of the line quantizing pays. Raw quality is never "
-        "compared between families."
+        "over sizes with its 95 % interval: left of the line quantizing pays. Open markers: full "
+        "precision's law is read outside its sizes. Raw quality is never compared between families."
+    ),
+    "changes": (
+        "What quantizing changes of the metric of the same model, mean over models; bars are two "
+        "standard errors to both sides, from repeated runs and from images, where the records "
+        "hold them. No law is needed, so families of two sizes stand here too."
     ),
     "laws": (
         "The laws, one panel a method, with 95 % intervals: colour is weight bits, the marker "
@@ -32,6 +37,10 @@ GLOSSARY = {
         "precision, the effective-parameter form one number for each precision; both share their "
         "exponent among the precisions of a method. The form that best predicts a size left out of "
         "the fit is chosen, the power law unless another is clearly better."
+    ),
+    "Of precision, or g": (
+        "The bivariate form's exponent of the precision; of the effective-parameter form g, how "
+        "many parameters of full precision one parameter of the setting is worth."
     ),
     "Interval": (
         "Where the true value lies with 95 % confidence if the form is right (Student's t). With "

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from bitscape.laws import metric_name
+from bitscape.laws import FULL_BITS, metric_name
 from bitscape.reports.palette import (
     BLUE,
     GREEN,
@@ -65,12 +65,12 @@ _GROUP = re.compile(
 
 def colour(line: Line) -> str:
     """By weight bits; floats wider than 16 bits count 16."""
-    return COLOURS.get(int(min(line.setting.w_bits, 16)), OTHER)
+    return COLOURS.get(int(min(line.setting.w_bits, FULL_BITS)), OTHER)
 
 
 def marker(line: Line) -> str:
     """By activation bits."""
-    return MARKERS.get(int(min(line.setting.a_bits, 16)), "P")
+    return MARKERS.get(int(min(line.setting.a_bits, FULL_BITS)), "P")
 
 
 def plain(line: Line) -> bool:
@@ -128,11 +128,13 @@ def log_axes(
 
 
 def _ticks(scale: Scale, low: float, high: float, factor: float = 1.0) -> None:
-    """Round ticks: 1, 2, 5 where they fit, powers of ten over many decades."""
+    """Round ticks: 1, 2, 5 where they fit, powers of ten over many decades, tenths over little."""
     decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     steps: tuple[float, ...] = (1, 2, 5) if high / low < 3000 else (1,)
     if high / low < 6:
         steps = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    if high / low < 1.6:
+        steps = (*(1 + step / 10 for step in range(10)), *(step / 2 for step in range(4, 20)))
     places = [step * 10.0**decade for decade in decades for step in steps]
     scale.set_major_locator(FixedLocator([place for place in places if low <= place <= high]))
     scale.set_minor_locator(NullLocator())

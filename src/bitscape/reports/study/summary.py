@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bitscape.laws import LawEntry, Study, metric_name
+from bitscape.laws import LawEntry, Study, metric_name, shared_protocol
 from bitscape.reports.study.words import (
     FORM_NAMES,
     axis_name,
@@ -14,7 +14,7 @@ from bitscape.reports.study.words import (
 
 
 def summary(study: Study) -> str:
-    """Findings, one table for each source and series, caveats."""
+    """Findings, one table for each source, series and protocol, caveats."""
     percent = f"{100 * study.confidence:.0f} %"
     fit = ("setting", "form", f"exponent ({percent})", "R2", "dof")
     head = (*fit, f"bits at {study.at:g} ({percent})", "of full", "remark")
@@ -24,14 +24,15 @@ def summary(study: Study) -> str:
         f"read at {metric_name(study.metric)} {study.at:g}",
         "\n".join(f"- {sentence}" for sentence in study.findings),
     ]
-    for source, series in dict.fromkeys((one.source, one.series) for one in study.settings):
+    for ladder in study.ladders:
         rows = [
             row(labels[law.setting], law)
             for law in study.laws
-            if law.chosen and (law.source, law.series) == (source, series)
+            if law.chosen and study.settings[law.setting].ladder == ladder
         ]
+        told = "" if shared_protocol(study, ladder) else f", {ladder.protocol}"
         if rows:
-            parts.append(f"{series}, {source}\n{columns([head, *rows])}")
+            parts.append(f"{ladder.series}, {ladder.source}{told}\n{columns([head, *rows])}")
     parts.append("\n".join(f"! {sentence}" for sentence in study.caveats))
     return "\n\n".join(part for part in parts if part)
 

@@ -2,12 +2,23 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from bitscape.laws import FrontierEntry, Law, LawEntry, SettingEntry, Study, law_of
+from bitscape.laws import (
+    FrontierEntry,
+    Ladder,
+    Law,
+    LawEntry,
+    SettingEntry,
+    Study,
+    law_of,
+    shared_protocol,
+)
 from bitscape.reports.study.words import names
+
+Entry = TypeVar("Entry", LawEntry, FrontierEntry)
 
 
 class Line(NamedTuple):
@@ -23,15 +34,18 @@ class Line(NamedTuple):
     @property
     def full(self) -> bool:
         """Whether nothing was quantized."""
-        return min(self.setting.w_bits, self.setting.a_bits) >= 16
+        return self.setting.full_precision
 
 
 class View(NamedTuple):
-    """One source and series of a study; `slug` names its files and anchors."""
+    """One ladder of a study; `slug` names its files and anchors.
+
+    `origin` is its source, and its protocol too where the series was measured by several.
+    """
 
     study: Study
-    source: str
-    series: str
+    ladder: Ladder
+    origin: str
     slug: str
     lines: tuple[Line, ...]
     cells: tuple[FrontierEntry, ...]
@@ -49,15 +63,19 @@ class View(NamedTuple):
 
 
 def views(study: Study) -> list[View]:
-    """Every source and series of the study."""
-    ladders = dict.fromkeys((one.source, one.series) for one in study.settings)
+    """Every ladder of the study: source, series and protocol."""
     labels = names(study)
-    return [_view(study, labels, *ladder) for ladder in ladders]
+    return [_view(study, labels, ladder) for ladder in study.ladders]
 
 
 def stem(source: str) -> str:
     """A source as the beginning of a file's name."""
-    return re.sub(r"[^a-zA-Z0-9.]+", "-", source.rsplit("/", 1)[-1]).strip("-.").replace(".", "-")
+    return plain_word(source.rsplit("/", 1)[-1]).strip("-.").replace(".", "-")
+
+
+def plain_word(text: str) -> str:
+    """A text with hyphens for all that a file's name should not hold."""
+    return re.sub(r"[^a-zA-Z0-9.]+", "-", text)
 
 
 def even(low: float, high: float, count: int = 40) -> np.ndarray:
@@ -65,31 +83,31 @@ def even(low: float, high: float, count: int = 40) -> np.ndarray:
     return np.exp(np.linspace(np.log(low), np.log(high), count))
 
 
-def _view(study: Study, labels: Sequence[str], source: str, series: str) -> View:
-    laws = [
-        one for one in study.laws if one.chosen and (one.source, one.series) == (source, series)
-    ]
+def _view(study: Study, labels: Sequence[str], ladder: Ladder) -> View:
+    def own(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        return tuple(one for one in entries if study.settings[one.setting].ladder == ladder)
+
+    single = shared_protocol(study, ladder)
+    name = f"{stem(ladder.source)}-{ladder.series}"
+    slug = name if single else f"{name}-{plain_word(ladder.protocol)}".strip("-")
     return View(
         study=study,
-        source=source,
-        series=series,
-        slug=f"{stem(source)}-{series}".lower().replace(".", "-"),
-        lines=tuple(_line(study, labels, law) for law in laws),
-        cells=tuple(one for one in study.frontier if (one.source, one.series) == (source, series)),
-        unguarded=tuple(
-            one for one in study.unguarded if (one.source, one.series) == (source, series)
-        ),
+        ladder=ladder,
+        origin=ladder.source if single else f"{ladder.source}, {ladder.protocol}",
+        slug=slug.lower().replace(".", "-"),
+        lines=tuple(_line(study, labels, law) for law in own(study.laws) if law.chosen),
+        cells=own(study.frontier),
+        unguarded=own(study.unguarded),
     )
 
 
 def _line(study: Study, labels: Sequence[str], entry: LawEntry) -> Line:
     setting = study.settings[entry.setting]
-    model_axis = study.axis == "model-bits"
     return Line(
         setting=setting,
         entry=entry,
         law=law_of(entry),
         label=labels[entry.setting],
-        bits=tuple(one.model_bits if model_axis else one.compute_bits for one in setting.points),
+        bits=tuple(one.cost(study.axis) for one in setting.points),
         quality=tuple(one.quality for one in setting.points),
     )

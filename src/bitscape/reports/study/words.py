@@ -61,13 +61,11 @@ def names(study: Study) -> list[str]:
     """Every setting's label; of two readings of one setting, each names its table."""
     labels = [label(one) for one in study.settings]
     readings = Counter(
-        (one.source, one.series, text)
+        (one.ladder, text)
         for one, text in zip(study.settings, labels, strict=True)
         if len(one.points) > 2
     )
     return [
-        f"{text} (table {one.table})"
-        if one.table and readings[one.source, one.series, text] > 1
-        else text
+        f"{text} (table {one.table})" if one.table and readings[one.ladder, text] > 1 else text
         for one, text in zip(study.settings, labels, strict=True)
     ]

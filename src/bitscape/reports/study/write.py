@@ -35,8 +35,8 @@ def write_study(study: Study, out: Path) -> list[Path]:
     for old in [*figures.glob("*.png"), *figures.glob("*.svg")]:
         old.unlink()
     drawn = {view.slug: draw(view, figures) for view in views(study) if view.drawn}
-    pictures = [beside(source, groups, figures) for source, groups in comparable(study).items()]
-    write_whole(index, page(study, drawn, pictures).encode())
+    compared = [(one, beside(study, one, figures)) for one in comparable(study)]
+    write_whole(index, page(study, drawn, compared).encode())
     return [law, index]
 
 

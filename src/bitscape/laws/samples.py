@@ -1,0 +1,75 @@
+"""How many samples: what n images, losses or tokens say is not pooled with what others say."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from bitscape.laws.table import Row
+
+BIASED = frozenset({"fid", "sfid", "fd_shapes", "fd_latent"})
+"""Distances between fitted distributions: they fall with n even for a perfect sampler."""
+
+_SIZES = 3
+
+
+class LeftOut(NamedTuple):
+    """Numbers of one metric and series over `samples`, left out beside those over `kept`.
+
+    `cells` counts models in a method at a scheme, whatever their seeds.
+    """
+
+    source: str
+    series: str
+    metric: str
+    protocol: str
+    samples: int
+    kept: int
+    cells: int
+
+
+def alike(rows: Iterable[Row]) -> tuple[list[Row], list[LeftOut]]:
+    """Of each metric the rows over one number of samples, and what is left out for that.
+
+    Series, sources and protocols choose their n apart: the one that most cells have, the greatest
+    of several. Seeds of a cell count once. Of a metric that is biased in n it is the greatest n
+    with a law of full precision and one beside it, or where no n has both, with any law. Rows that
+    do not count their samples all stay.
+    """
+    rows = list(rows)
+    groups: dict[tuple[str, str, str, str], dict[int, list[Row]]] = {}
+    for row in rows:
+        if row.samples is not None:
+            groups.setdefault(_key(row), {}).setdefault(row.samples, []).append(row)
+    chosen = {key: _chosen(key[2], group) for key, group in groups.items()}
+    left = [
+        LeftOut(*key, samples, chosen[key], len(_cells(found)))
+        for key, group in groups.items()
+        for samples, found in sorted(group.items())
+        if samples != chosen[key]
+    ]
+    return [row for row in rows if row.samples in (None, chosen.get(_key(row)))], left
+
+
+def _key(row: Row) -> tuple[str, str, str, str]:
+    return row.source, row.series, row.metric, row.protocol
+
+
+def _chosen(metric: str, group: dict[int, list[Row]]) -> int:
+    if metric in BIASED:
+        laws = {samples: _with_law(rows) for samples, rows in group.items()}
+        both = [samples for samples, kinds in laws.items() if len(kinds) == 2]
+        either = [samples for samples, kinds in laws.items() if kinds]
+        if either:
+            return max(both or either)
+    return max(group, key=lambda samples: (len(_cells(group[samples])), samples))
+
+
+def _cells(rows: Sequence[Row]) -> set[tuple[str, str, str]]:
+    return {(row.model, row.method, row.scheme) for row in rows}
+
+
+def _with_law(rows: Sequence[Row]) -> set[bool]:
+    """Of quantized settings (False) and of full precision (True), those with enough sizes."""
+    sizes: dict[tuple[bool, str, str], set[int]] = {}
+    for row in rows:
+        sizes.setdefault((row.full_precision, row.method, row.scheme), set()).add(row.parameters)
+    return {full for (full, *_), found in sizes.items() if len(found) >= _SIZES}

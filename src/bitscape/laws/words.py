@@ -1,0 +1,45 @@
+"""The words of a study: how settings, metrics, amounts and ladders are called."""
+
+from bitscape.laws.results import SettingEntry, Study
+from bitscape.laws.settings import Ladder
+
+
+def label(one: SettingEntry) -> str:
+    """ "topkld W4A16"; full precision goes by the name its source gives it."""
+    if not one.full_precision:
+        return f"{one.method} {one.scheme}"
+    return "full precision" if one.method == "none" else one.method
+
+
+def metric_name(metric: str) -> str:
+    """The metric as people write it."""
+    return {"fid": "FID", "sfid": "sFID", "fd_shapes": "FD-shapes", "nll": "NLL"}.get(
+        metric, metric
+    )
+
+
+def gigabits(bits: float) -> str:
+    """ "4.42 Gbit" of bits in 1e9."""
+    return f"{bits:.3g} Gbit" if bits >= 0.1 else f"{1e3 * bits:.3g} Mbit"
+
+
+def amount(study: Study, bits: float) -> str:
+    """Bits on the axis of the study, in words."""
+    return gigabits(bits) if study.axis == "model-bits" else f"{bits:.3g}e9 compute bits"
+
+
+def in_millions(study: Study) -> bool:
+    """Whether the models are so small that bits are better told in 1e6 than in 1e9."""
+    return max(point.cost(study.axis) for one in study.settings for point in one.points) < 0.1
+
+
+def shared_protocol(study: Study, ladder: Ladder) -> bool:
+    """Whether the source of `ladder` measured its series by one protocol alone."""
+    same = {one for one in study.ladders if (one.source, one.series) == (ladder[0], ladder[1])}
+    return len(same) < 2
+
+
+def place(study: Study, ladder: Ladder) -> str:
+    """ "var (RUNS)", and its protocol too where the series was measured by several."""
+    told = "" if shared_protocol(study, ladder) else f", {ladder.protocol or 'no protocol named'}"
+    return f"{ladder.series} ({ladder.source}{told})"
