@@ -23,6 +23,9 @@ from bitscape.reports.study.view import plain_word, stem
 HUES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 SHAPES = ("o", "s", "D", "^", "v", "P")
 PITCH = 0.3
+"""Inches a row."""
+CHARACTER = 0.082
+"""Inches of a letter in the name of a row, at most."""
 
 
 class Picture(NamedTuple):
@@ -113,9 +116,10 @@ def draw_marks(chart: Chart) -> tuple[Figure, Tips]:
     ordered = sorted(chart.marks, key=lambda one: one.setting)
     rows = list(dict.fromkeys(one.row for one in chart.marks))
     series = list(dict.fromkeys(one.series for one in ordered))
-    height = PITCH * len(rows) + 1.15
-    figure = new_figure(7.6, height)
-    axes = figure.add_axes((0.23, 0.55 / height, 0.74, 1 - 1.0 / height))
+    height, margin = PITCH * len(rows) + 1.15, CHARACTER * max(map(len, rows)) + 0.15
+    width = margin + 5.85
+    figure = new_figure(width, height)
+    axes = figure.add_axes((margin / width, 0.55 / height, 5.65 / width, 1 - 1.0 / height))
     _scale(axes, chart.marks, chart.unchanged)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(False, axis="y")
