@@ -33,7 +33,7 @@ QUICK = {
     "efficientdm": {"steps": 2, "batch": 4},
     "svdquant": {"rounds": 2},
     "mixed": {"bits": (2, 6)},
-    "topkld": {"steps": 1, "batch": 1, "start": "rtn"},
+    "topkld": {"steps": 1, "batch": 4, "start": "rtn"},
 }
 # These are others with other settings, or the start of one and the training of another.
 COMPOSED = ("robuq", "matryoshka", "dilatequant-faithful", "quest")

@@ -46,9 +46,9 @@ QUICK = {
     "efficientdm": {"steps": 2, "batch": 4},
     "svdquant": {"rounds": 2},
     "mixed": {"bits": (2, 4, 8)},
-    "topkld": {"steps": 1, "batch": 1, "start": "rtn"},
-    "robuq": {"steps": 1, "batch": 1},
-    "matryoshka": {"steps": 1, "batch": 1, "start": "rtn"},
+    "topkld": {"steps": 1, "batch": 4, "start": "rtn"},
+    "robuq": {"steps": 1, "batch": 4},
+    "matryoshka": {"steps": 1, "batch": 4, "start": "rtn"},
 }
 REFINED = ["W4A8@g8", "W8A8,static", "We2m1A6"]
 CASES = [

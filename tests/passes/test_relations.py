@@ -8,7 +8,7 @@ import torch
 from bitscape.calibration import CalibrationSet, record
 from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
-from bitscape.passes import Context, JoinSteps, Relations
+from bitscape.passes import Answer, Context, JoinSteps, Relations
 from bitscape.passes.answers import answer
 from bitscape.passes.relations import smoothed, steps_joined
 from bitscape.structure import Call, Lesson, Pipeline, invoke
@@ -83,6 +83,19 @@ def test_relations_have_a_gradient_at_both_steps(pipeline: Pipeline, data: Calib
         assert all(bool(half.any()) for half in features[0].grad.chunk(2))
     same = objective(pipeline, lesson, theirs, theirs)
     assert float(same["loss"].detach()) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_lesson_of_another_network_has_no_relations_and_names_them_all_the_same(
+    pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    lesson = Lesson.of_call(data.calls[0], torch.empty(0))
+    block = Relations().inside(pipeline)[0]
+    full = answer(pipeline, lesson, [])
+    ours = Answer(full.output * 1.1, {block: []})
+    losses = Relations()(pipeline, lesson, ours, Answer(full.output, {block: []}))
+    assert losses["relations"] == 0
+    assert losses["loss"] == losses["distance"]
+    assert losses.keys() == {"loss", "distance", "relations"}
 
 
 def test_relations_refuse_a_temperature_of_nothing() -> None:

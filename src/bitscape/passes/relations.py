@@ -81,10 +81,15 @@ class Relations(Comparison):
     def __call__(
         self, pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer | None
     ) -> Losses:
-        """ "loss", the "distance" of the predictions and the "relations"."""
+        """ "loss", the "distance" of the predictions and the "relations".
+
+        The last is 0 for a lesson of another sub-network than the block: losses are averaged over
+        lessons and processes by their names.
+        """
         assert teacher is not None
         distance = relative_error(student.output, teacher.output)
-        losses = {"loss": distance, "distance": distance.detach()}
+        nothing = torch.zeros((), device=distance.device)
+        losses = {"loss": distance, "distance": distance.detach(), "relations": nothing}
         for name in student.inside:
             steps = steps_joined(lesson)
             pairs = zip(student.inside[name], teacher.inside[name], strict=True)
@@ -99,7 +104,6 @@ class Relations(Comparison):
                 for ours, theirs in pairs
             ]
             if not found:
-                # The lesson is of another sub-network than the block.
                 continue
             relations = torch.stack(found).mean()
             losses["loss"] = distance + self.weight / student.output.shape[1] * relations
