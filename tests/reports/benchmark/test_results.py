@@ -103,3 +103,12 @@ def test_within_two_errors_of_the_best_is_as_good(record) -> None:
     # Paired by seed the difference is far smaller than the scatter of either.
     assert gap == pytest.approx((0.02 / 3, 0.01 / 3))
     assert best(found) == found[:2]
+
+
+def test_small_models_come_first(record) -> None:
+    sizes = {"zoo:var-l": 3000, "zoo:var-s": 1000, "zoo:var-m": 2000}
+    runs = [
+        record("rtn-w4a16", 0.1, model=model).model_copy(update={"parameters": parameters})
+        for model, parameters in sizes.items()
+    ]
+    assert [each.model for each in results(runs)] == ["zoo:var-s", "zoo:var-m", "zoo:var-l"]

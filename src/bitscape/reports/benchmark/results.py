@@ -122,7 +122,7 @@ class Result:
 
 
 def results(records: Iterable[RunRecord]) -> list[Result]:
-    """One result for each model and recipe, in the order in which they were run.
+    """One result for each model and recipe, small models first, in the order they were run.
 
     Losses come from the records of the most frequent number of held-out images, so that all are of
     the same ones; distances from those with the most samples. What failed is in `failures`.
@@ -144,7 +144,8 @@ def results(records: Iterable[RunRecord]) -> list[Result]:
         if losses:
             by_seed = dict(sorted(losses.items())), dict(sorted(far.items()))
             found.append(Result(*pair, mine[0].scheme or "", *by_seed))
-    return found
+    # An order of its own, because a run that was added to has its models in any.
+    return sorted(found, key=lambda result: result.records[0].parameters or 0)
 
 
 def failures(records: Iterable[RunRecord]) -> dict[tuple[str, str, str], list[int]]:
