@@ -112,5 +112,7 @@ def test_an_artefact_of_another_scheme_or_model_is_no_start(tmp_path: Path) -> N
         api.distill(var, FEW, start=tmp_path / "start")
     with pytest.raises(ValueError, match="is a var-tiny and cannot start a dit-tiny"):
         api.distill(dit, FEW, start=tmp_path / "start")
-    with pytest.raises(ValueError, match="cannot start from 'nowhere'.*folder of an artefact"):
+    with pytest.raises(
+        ValueError, match="^training cannot start from 'nowhere'.*folder of an artefact$"
+    ):
         api.distill(var, FEW, start="nowhere")

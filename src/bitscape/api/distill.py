@@ -115,6 +115,5 @@ def trained_recipe(
         near = [name for name, each in RECIPES.items() if each.scheme == found.scheme]
         instead = next((name for name in near if RECIPES[name].trains()), "topkld-w3a16")
         raise ValueError(f"recipe {found.name} trains nothing: use `quantize`, or {instead}")
-    content = found.model_dump()
-    content["options"] |= options
-    return Recipe(**content | ({} if data is None else {"data": data}))
+    fields: dict[str, Any] = {} if data is None else {"data": data}
+    return found.changed(options={**found.options, **options}, **fields)

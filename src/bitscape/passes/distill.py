@@ -85,6 +85,7 @@ class Distill:
                 "this loss is that of the data, which the model's own samples are not: "
                 "give images (--data shapes, or a folder)"
             )
+        lessons = self._lessons(pipeline, context)
         teacher = full_precision_twin(pipeline) if self.objective.reads_teacher else None
         unrounded: dict[str, Tensor] = {}
         if context.begun is None:
@@ -95,7 +96,6 @@ class Distill:
         if self.nesting is not None:
             _check_width(pipeline, self.nesting.whole)
         widths = () if self.nesting is None else self.nesting.widths
-        lessons = self._lessons(pipeline, context)
         network = pipeline.network
         kept = {name: p.requires_grad for name, p in network.named_parameters()}
         with enrolled(network, unrounded, self._low_rank(context), widths) as students:

@@ -28,10 +28,7 @@ def with_options(recipe: Recipe, texts: Sequence[str]) -> Recipe:
                 f"{recipe.method} has no option {name!r}: one of {', '.join(known) or 'none'}"
             )
         options[name] = _checked(f"{recipe.method}: {name}", known[name].annotation, value)
-    try:
-        return Recipe(**{**recipe.model_dump(), "options": options})
-    except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    return recipe.changed(options=options)
 
 
 def _checked(place: str, kind: Any, text: str) -> Any:

@@ -103,6 +103,13 @@ class Recipe(BaseModel):
         """The one model that it is for, or none in particular."""
         return () if self.model is None else (self.model,)
 
+    def changed(self, **fields: Any) -> "Recipe":
+        """The recipe with other `fields`; ValueError in one line for what cannot be."""
+        try:
+            return Recipe(**{**self.model_dump(), **fields})
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+
     def trains(self) -> bool:
         """Whether it trains the whole network."""
         return any(isinstance(step, Distill) for step in self.build().passes())
