@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bitscape.calibration import CalibrationSet, record
+from bitscape.models import FAMILIES
 from bitscape.structure import Call, Pipeline, invoke
 
 
@@ -78,3 +79,20 @@ def same(one: Call, other: Call) -> bool:
     return one.net == other.net and all(
         torch.equal(a, b) if isinstance(a, Tensor) else a == b for a, b in pairs
     )
+
+
+@pytest.mark.parametrize(("samples", "batches"), [(1, 1), (2, 1), (3, 2), (6, 3), (99, 3)])
+def test_the_first_trajectories_are_those_of_a_smaller_recording(
+    samples: int, batches: int
+) -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    whole = record(pipeline, [0, 1, 2, 3, 4, 5], seed=7, batch=2, keep=3)
+    few = record(pipeline, list(range(2 * batches)), seed=7, batch=2, keep=3)
+    found = whole.first(samples)
+    assert found.identity == few.identity
+
+
+def test_chosen_calls_have_no_first_trajectories() -> None:
+    whole = record(FAMILIES["dit"].tiny(), [0, 1, 2, 3], seed=7, batch=2, keep=3)
+    with pytest.raises(ValueError, match="5 calls are not those of 2 batches"):
+        CalibrationSet(whole.calls[:5], whole.provenance).first(1)

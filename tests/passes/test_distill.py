@@ -4,13 +4,14 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from bitscape.calibration import CalibrationSet, record
-from bitscape.formats import parse_scheme
+from bitscape.formats import QuantScheme, parse_scheme
 from bitscape.models import FAMILIES
 from bitscape.nn import QuantConv2d, QuantLinear, quantized_sites, read_first_bits
 from bitscape.passes import (
@@ -28,6 +29,7 @@ from bitscape.passes import (
     TrainingLoss,
     run,
 )
+from bitscape.passes.base import Field
 from bitscape.passes.correction import Correction
 from bitscape.passes.objectives import relative_error
 from bitscape.passes.student import LowRank, StudentLayer, enrolled
@@ -151,6 +153,32 @@ def test_a_killed_run_ends_in_the_same_bits(
     resumed = context()
     assert_same(distilled(teacher, step, resumed), undisturbed)
     assert resumed.report["training"] == whole.report["training"]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """A pass that notes how many calls it is given."""
+
+    found: list[int]
+    before: ClassVar[frozenset[Field]] = frozenset()
+    writes: ClassVar[frozenset[Field]] = frozenset()
+
+    def needs_calibration(self, scheme: QuantScheme) -> bool:
+        return True
+
+    def __call__(self, pipeline: Pipeline, context: Context) -> None:
+        self.found.append(len(context.calibrated("reading").calls))
+
+
+def test_a_start_of_few_samples_leaves_the_others_to_the_training(
+    teacher: Pipeline, data: CalibrationSet
+) -> None:
+    found: list[int] = []
+    context = Context(parse_scheme("W3A16"), data)
+    distilled(teacher, Distill((Reads(found), *RTN), training=SHORT, start_samples=3), context)
+    distilled(teacher, Distill((Reads(found), *RTN), training=SHORT), context)
+    assert found == [len(data.calls) // 2, len(data.calls)]
+    assert context.calibration is data
 
 
 def test_bfloat16_trains_nearly_what_float32_does(teacher: Pipeline, data: CalibrationSet) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,26 @@ class CalibrationSet:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
+
+    def first(self, samples: int) -> "CalibrationSet":
+        """The calls of the first trajectories, of at least `samples` images: whole batches.
+
+        All calls where there are no more. ValueError for a set whose batches cannot be told apart,
+        because calls of it were chosen.
+        """
+        told = self.provenance
+        batch = int(told["batch"]) // int(told.get("window", 1))
+        batches = math.ceil(len(told["labels"]) / batch)
+        wanted = math.ceil(samples / batch)
+        if wanted >= batches:
+            return self
+        if len(self.calls) % batches:
+            raise ValueError(
+                f"{len(self.calls)} calls are not those of {batches} batches: take the first "
+                "trajectories of a set as it was recorded"
+            )
+        calls = self.calls[: wanted * len(self.calls) // batches]
+        return CalibrationSet(calls, {**told, "labels": told["labels"][: wanted * batch]})
 
     def save(self, path: Path) -> None:
         """Write the folder `path`, which appears whole or not at all."""

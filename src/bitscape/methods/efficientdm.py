@@ -13,7 +13,7 @@ before rounding as it is, it spans less than the weight itself, which is trained
 `rank` is given (of a kernel every tap has its own, where the paper's share B). The batches are
 calls that the model's own sampling recorded, each of one step. Biases and norms stay as they are.
 Rates are absolute: `scale_rate` is that of the logarithms of weight scales, `range_rate` that of
-ranges relative to their size.
+ranges relative to their size. `start_samples` bounds the trajectories that ranges are found on.
 
 `stages` trains the sites of some roles alone, one stage after another and `steps` each, as QuEST
 does (arXiv:2402.03666) with the whole network's prediction as its loss:
@@ -61,6 +61,7 @@ class EfficientDM(Method):
     rows: int | None = None
     rank: int | None = None
     stages: tuple[tuple[str, ...], ...] = ()
+    start_samples: int | None = None
 
     def passes(self) -> list[Pass]:
         """Rounding to nearest, then training."""
@@ -77,4 +78,13 @@ class EfficientDM(Method):
             rest=0.0,
         )
         objective = Imitation(blocks=0.0)
-        return [Distill(start, objective, training, rank=self.rank, stages=self.stages)]
+        return [
+            Distill(
+                start,
+                objective,
+                training,
+                rank=self.rank,
+                stages=self.stages,
+                start_samples=self.start_samples,
+            )
+        ]

@@ -26,7 +26,8 @@ What is trained. The weights at sites of few bits or their corrections, the scal
 the static ranges of inputs; norms, biases, embeddings and layers of 16 bits stay as they are.
 `scale_rate` (of the logarithms of scales) and `range_rate` (of ranges relative to their size) are
 absolute, and that of the weights where they are not given. A step reads `batch` images, each at
-`window` steps of its trajectory.
+`window` steps of its trajectory. What comes before the training reads as many trajectories, or with
+`start_samples` the first so many: it holds a block's outputs for each of their states.
 
 What stays wider. By the scheme's roles: the ends of a U-Net and its time embedding (`input`,
 `output`, `time`) keep 16 bits, or 8 as published with `W2A4/input=W8A8/output=W8A8/time=W8A8`; the
@@ -120,6 +121,7 @@ class MPQDM(Method):
     balanced: bool = False
     scale_rate: float | None = None
     range_rate: float | None = None
+    start_samples: int | None = None
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
@@ -157,6 +159,7 @@ class FaithfulMPQDM(Method):
     rank: int | None = 32
     scale_rate: float | None = None
     range_rate: float | None = None
+    start_samples: int | None = None
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
@@ -189,7 +192,10 @@ def trained(
         ranges=multiple(method.range_rate, method.rate),
         rest=0.0,
     )
-    return [JoinSteps(method.window), Distill(start, objective, training, rank=method.rank)]
+    learnt = Distill(
+        start, objective, training, rank=method.rank, start_samples=method.start_samples
+    )
+    return [JoinSteps(method.window), learnt]
 
 
 def check_steps(steps: int) -> None:

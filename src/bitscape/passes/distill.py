@@ -49,6 +49,8 @@ class Distill:
 
     With a `rank` the weights stay, and a correction of that rank is trained in place of each,
     merged before the rounding: moments are those of two thin matrices, what is stored is the same.
+    With `start_samples` the passes `start`, which hold a block's outputs for all calls that they
+    read, read the first trajectories of at least so many samples alone.
     With `stages` of roles, the sites that play them are trained one stage after another,
     each as long as `training` says: their weights, scales, static ranges and biases, and nothing
     else of the network.
@@ -63,12 +65,15 @@ class Distill:
     nesting: Nesting | None = None
     rank: int | None = None
     stages: Stages = ()
+    start_samples: int | None = None
 
     def __post_init__(self) -> None:
         check_order(self.start)
         check_stages(self.stages)
         if self.rank is not None and self.rank < 1:
             raise ValueError(f"a correction has a rank of at least 1, got {self.rank}")
+        if self.start_samples is not None and self.start_samples < 1:
+            raise ValueError(f"a start reads at least one sample, got {self.start_samples}")
         if self.nesting and self.nesting.codistill and not self.objective.reads_teacher:
             raise ValueError("co-distillation compares two networks, which this loss does not")
 
@@ -89,7 +94,10 @@ class Distill:
         teacher = full_precision_twin(pipeline) if self.objective.reads_teacher else None
         unrounded: dict[str, Tensor] = {}
         if context.begun is None:
-            run(self.start, pipeline, replace(context, unrounded=unrounded))
+            calls = context.calibration
+            if calls is not None and self.start_samples is not None:
+                calls = calls.first(self.start_samples)
+            run(self.start, pipeline, replace(context, unrounded=unrounded, calibration=calls))
         else:
             begun = context.begun
             take_over(pipeline.network, begun.network, pipeline.clocks, begun.clocks)
