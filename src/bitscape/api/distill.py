@@ -44,11 +44,8 @@ def distill(
     the parameters alone while it trains. ValueError for a recipe that trains nothing, or a run that
     diverges.
     """
-    artefact = start is not None and Path(start).is_dir()
-    if start is not None and not artefact:
-        options["start"] = str(start)
-    chosen = trained_recipe(recipe, data=data, **options)
-    begun = _begun(model, chosen, start) if start is not None and artefact else None
+    chosen = trained_recipe(recipe, start=start, data=data, **options)
+    begun = _begun(model, chosen, start)
     pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes, shard)
     ranks = Ranks.current()
     first_out = Path(out) if ranks.first and out is not None else None
@@ -74,8 +71,17 @@ def distill(
     return result
 
 
-def _begun(model: Model, recipe: Recipe, path: str | Path) -> Model:
-    """The artefact that training starts from; ValueError unless model and scheme are the same."""
+def _is_artefact(start: str | Path) -> bool:
+    return Path(start).is_dir()
+
+
+def _begun(model: Model, recipe: Recipe, path: str | Path | None) -> Model | None:
+    """The artefact that training starts from, None for a method.
+
+    ValueError unless model and scheme are the same.
+    """
+    if path is None or not _is_artefact(path):
+        return None
     found = load(path, device=model.device, kernel=NORMAL_FORM)
     assert found.recipe is not None
     if found.name != model.name:
@@ -107,9 +113,18 @@ def _finished(
 
 
 def trained_recipe(
-    recipe: str | Path | Recipe, *, data: str | None = None, **options: Any
+    recipe: str | Path | Recipe,
+    *,
+    start: str | Path | None = None,
+    data: str | None = None,
+    **options: Any,
 ) -> Recipe:
-    """The recipe with other data and options; ValueError unless it trains the whole network."""
+    """The recipe with another start, data and options; one of an artefact leaves it as it is.
+
+    ValueError unless it trains the whole network.
+    """
+    if start is not None and not _is_artefact(start):
+        options["start"] = str(start)
     found = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
     if not found.trains():
         near = [name for name, each in RECIPES.items() if each.scheme == found.scheme]

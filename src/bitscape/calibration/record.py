@@ -36,16 +36,19 @@ class CalibrationSet:
             digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
+    @property
+    def images(self) -> int:
+        """The images of a call, each of which may be there at several steps of its trajectory."""
+        return int(self.provenance.get("batch", 1)) // int(self.provenance.get("window", 1))
+
     def first(self, samples: int) -> "CalibrationSet":
         """The calls of the first trajectories, of at least `samples` images: whole batches.
 
         All calls where there are no more. ValueError for a set whose batches cannot be told apart,
         because calls of it were chosen.
         """
-        told = self.provenance
-        batch = int(told["batch"]) // int(told.get("window", 1))
-        batches = math.ceil(len(told["labels"]) / batch)
-        wanted = math.ceil(samples / batch)
+        labels = self.provenance["labels"]
+        batches, wanted = (math.ceil(count / self.images) for count in (len(labels), samples))
         if wanted >= batches:
             return self
         if len(self.calls) % batches:
@@ -54,7 +57,7 @@ class CalibrationSet:
                 "trajectories of a set as it was recorded"
             )
         calls = self.calls[: wanted * len(self.calls) // batches]
-        return CalibrationSet(calls, {**told, "labels": told["labels"][: wanted * batch]})
+        return CalibrationSet(calls, {**self.provenance, "labels": labels[: wanted * self.images]})
 
     def save(self, path: Path) -> None:
         """Write the folder `path`, which appears whole or not at all."""

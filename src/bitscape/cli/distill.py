@@ -74,11 +74,9 @@ def distill(
     """
     terminal = Terminal(json, verbose)
     given = {"steps": steps, "batch": batch, "rate": learning_rate, "loss": loss}
-    artefact = init if init is not None and Path(init).is_dir() else None
-    given |= {"start": None if artefact else init}
     wanted = {name: value for name, value in given.items() if value is not None}
     named = with_options(find_recipe(recipe), option or ())
-    chosen = api.trained_recipe(named, data=data, **wanted)
+    chosen = api.trained_recipe(named, start=init, data=data, **wanted)
     with process_group(device) as (place, first):
         if first:
             artefacts.require_free(out)
@@ -91,7 +89,7 @@ def distill(
                 source,
                 chosen,
                 out=out,
-                start=artefact,
+                start=init,
                 seed=seed,
                 minutes=minutes,
                 save_minutes=save_minutes,

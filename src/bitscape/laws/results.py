@@ -188,7 +188,10 @@ class ChangeEntry(_Frozen):
 
 
 class LeftOutEntry(_Frozen):
-    """Cells measured over `samples`, which are left out beside those over `kept`."""
+    """Numbers of one metric and series over `samples`, left out beside those over `kept`.
+
+    `cells` counts models in a method at a scheme, whatever their seeds.
+    """
 
     source: str
     series: str

@@ -1,8 +1,8 @@
 """How many samples: what n images, losses or tokens say is not pooled with what others say."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from bitscape.laws.results import LeftOutEntry
 from bitscape.laws.table import Row
 
 BIASED = frozenset({"fid", "sfid", "fd_shapes", "fd_latent"})
@@ -11,22 +11,7 @@ BIASED = frozenset({"fid", "sfid", "fd_shapes", "fd_latent"})
 _SIZES = 3
 
 
-class LeftOut(NamedTuple):
-    """Numbers of one metric and series over `samples`, left out beside those over `kept`.
-
-    `cells` counts models in a method at a scheme, whatever their seeds.
-    """
-
-    source: str
-    series: str
-    metric: str
-    protocol: str
-    samples: int
-    kept: int
-    cells: int
-
-
-def alike(rows: Iterable[Row]) -> tuple[list[Row], list[LeftOut]]:
+def alike(rows: Iterable[Row]) -> tuple[list[Row], list[LeftOutEntry]]:
     """Of each metric the rows over one number of samples, and what is left out for that.
 
     Series, sources and protocols choose their n apart: the one that most cells have, the greatest
@@ -41,7 +26,15 @@ def alike(rows: Iterable[Row]) -> tuple[list[Row], list[LeftOut]]:
             groups.setdefault(_key(row), {}).setdefault(row.samples, []).append(row)
     chosen = {key: _chosen(key[2], group) for key, group in groups.items()}
     left = [
-        LeftOut(*key, samples, chosen[key], len(_cells(found)))
+        LeftOutEntry(
+            source=key[0],
+            series=key[1],
+            metric=key[2],
+            protocol=key[3],
+            samples=samples,
+            kept=chosen[key],
+            cells=len(_cells(found)),
+        )
         for key, group in groups.items()
         for samples, found in sorted(group.items())
         if samples != chosen[key]

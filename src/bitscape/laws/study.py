@@ -12,7 +12,7 @@ from bitscape.laws.findings import findings
 from bitscape.laws.frontier import frontiers
 from bitscape.laws.law import CONFIDENCE, FORMS
 from bitscape.laws.relative import relative
-from bitscape.laws.results import LeftOutEntry, ParallelismEntry, SettingEntry, Study
+from bitscape.laws.results import ParallelismEntry, SettingEntry, Study
 from bitscape.laws.rivals import competitors, sound
 from bitscape.laws.samples import alike
 from bitscape.laws.settings import Accounting, Axis, Setting, runs_of, settings_of
@@ -62,7 +62,7 @@ def study(
         parallelism=_parallelism(settings),
         relative=relative(fitted),
         changes=changes(fitted, runs_of(kept, chosen)),
-        left_out=tuple(LeftOutEntry(**one._asdict()) for one in left if one.metric == chosen),
+        left_out=tuple(one for one in left if one.metric == chosen),
         findings=(),
         caveats=(),
     )

@@ -31,7 +31,7 @@ from typing import ClassVar
 
 from bitscape.methods.base import Method
 from bitscape.methods.dilatequant import SCHEMES
-from bitscape.methods.rates import multiple
+from bitscape.methods.rates import training_of_sites
 from bitscape.passes import (
     Distill,
     Imitation,
@@ -39,7 +39,6 @@ from bitscape.passes import (
     Pass,
     QuantizeActivations,
     QuantizeWeights,
-    Training,
 )
 
 
@@ -69,20 +68,11 @@ class EfficientDM(Method):
             QuantizeWeights(Nearest("mse")),
             QuantizeActivations("mse", "step", rows=self.rows),
         )
-        training = Training(
-            steps=self.steps,
-            batch=self.batch,
-            rate=self.rate,
-            scales=multiple(self.scale_rate, self.rate),
-            ranges=multiple(self.range_rate, self.rate),
-            rest=0.0,
-        )
-        objective = Imitation(blocks=0.0)
         return [
             Distill(
                 start,
-                objective,
-                training,
+                Imitation(blocks=0.0),
+                training_of_sites(self),
                 rank=self.rank,
                 stages=self.stages,
                 start_samples=self.start_samples,

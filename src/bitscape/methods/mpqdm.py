@@ -68,7 +68,7 @@ from bitscape.algorithms.row_bits import (
     swap_by_kurtosis,
 )
 from bitscape.methods.base import Method
-from bitscape.methods.rates import multiple
+from bitscape.methods.rates import training_of_sites
 from bitscape.passes import (
     AssignBits,
     BalanceInputs,
@@ -81,7 +81,6 @@ from bitscape.passes import (
     QuantizeActivations,
     QuantizeWeights,
     Relations,
-    Training,
 )
 
 SCHEMES = tuple(
@@ -184,16 +183,12 @@ def trained(
     """`start`, then training towards `objective`; without steps only `start`."""
     if not method.steps:
         return list(start)
-    training = Training(
-        steps=method.steps,
-        batch=method.batch,
-        rate=method.rate,
-        scales=multiple(method.scale_rate, method.rate),
-        ranges=multiple(method.range_rate, method.rate),
-        rest=0.0,
-    )
     learnt = Distill(
-        start, objective, training, rank=method.rank, start_samples=method.start_samples
+        start,
+        objective,
+        training_of_sites(method),
+        rank=method.rank,
+        start_samples=method.start_samples,
     )
     return [JoinSteps(method.window), learnt]
 

@@ -50,24 +50,19 @@ class RecordedLessons:
     device: torch.device
 
     def __post_init__(self) -> None:
-        least = self.images * self.ranks.count
+        images = self.calls.images
+        least = images * self.ranks.count
         if self.batch % least:
             among = f" in each of {self.ranks.count} processes" if self.ranks.count > 1 else ""
             raise ValueError(
                 f"a step of {self.batch} images is not made of whole recorded calls of "
-                f"{self.images} images{among}: choose a batch that is a multiple of {least}, or "
+                f"{images} images{among}: choose a batch that is a multiple of {least}, or "
                 "record fewer images a call (calibration: batch)"
             )
 
-    @property
-    def images(self) -> int:
-        """The images of a call, each of which may be there at several steps of its trajectory."""
-        told = self.calls.provenance
-        return int(told.get("batch", 1)) // int(told.get("window", 1))
-
     def __call__(self, step: int) -> Sequence[Lesson]:
         """Independent calls; they have no target."""
-        per_step = self.batch // self.images
+        per_step = self.batch // self.calls.images
         wanted = range(step * per_step, (step + 1) * per_step)
         calls = [self.calls.calls[self._place(number)] for number in self.ranks.share(wanted)]
         nothing = torch.empty(0, device=self.device)

@@ -108,11 +108,16 @@ class Recipe(BaseModel):
         try:
             return Recipe(**{**self.model_dump(), **fields})
         except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+            raise ValueError(first_fault(error)) from error
 
     def trains(self) -> bool:
         """Whether it trains the whole network."""
         return any(isinstance(step, Distill) for step in self.build().passes())
+
+
+def first_fault(error: ValidationError) -> str:
+    """What is wrong with a recipe, in one line."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -76,16 +76,15 @@ def train(
     averages = MovingAverage(task.module, plan.average)
     state = State(run.folder, ranks, task.module, averages, optimizers)
     state.resume()
-    began, saved = time.monotonic() - state.seconds, time.monotonic()
+    began, saved = time.monotonic() - state.seconds, state.seconds
     log = Log.continued(run.log, state.step, writes=ranks.first)
     while not plan.over(state.step, state.seconds):
         losses = _step(task, optimizers, plan, state.step + 1, state.seconds, ranks)
         averages.update()
         for name, value in losses.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
-        elapsed = time.monotonic() - began
-        if plan.seconds is not None:
-            elapsed = float(ranks.mean(torch.tensor(elapsed, dtype=torch.float64)))
+        # One clock for all processes, so that they end and save at the same step.
+        elapsed = ranks.shared(time.monotonic() - began)
         state.step, state.seconds = state.step + 1, elapsed
         over = plan.over(state.step, elapsed)
         if state.step % plan.log_every == 0 or over:
@@ -94,9 +93,9 @@ def train(
             if progress is not None:
                 progress(state.step, plan.steps, means)
             log.check(plan, task.module)
-        if ranks.shared(time.monotonic() - saved > plan.save_seconds or over):
+        if over or elapsed - saved > plan.save_seconds:
             state.save()
-            saved = time.monotonic()
+            saved = elapsed
     averages.apply()
     return task.module
 
