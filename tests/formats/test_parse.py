@@ -11,6 +11,7 @@ from bitscape.formats import (
     SiteScheme,
     TensorScheme,
     known_schemes,
+    narrowed,
     parse_format,
     parse_scheme,
     parse_tensor_scheme,
@@ -164,3 +165,15 @@ def test_codebooks_come_by_tile_and_nothing_else_does() -> None:
 
 def test_papers_call_ternary_by_its_information() -> None:
     assert parse_scheme("W1.58A8") == parse_scheme("WternaryA8")
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("W4A4", "W2A4"),
+        ("W4A8@g64,static/head=W8A8/proj=W4A16", "W2A8@g64,static/head=W8A8/proj=W2A16"),
+        ("W8A4", "W8A4"),
+    ],
+)
+def test_weights_of_one_width_are_narrowed_and_nothing_else(wide: str, narrow: str) -> None:
+    assert narrowed(parse_scheme(wide), 4, 2) == parse_scheme(narrow)

@@ -146,3 +146,27 @@ def test_recipes_of_equal_needs_share_what_was_recorded(
         found, _ = runner.quantized(cell, find_recipe(cell.recipe))
         assert cell is not cells[0] or found.report == alone
     assert len(made) == 1
+
+
+def test_nested_codes_are_trained_once_and_read_at_each_width(
+    toy_protocol, tmp_path, monkeypatch
+) -> None:
+    made = []
+    quantize = api.quantize
+    monkeypatch.setattr(
+        api, "quantize", lambda *words, **options: made.append(1) or quantize(*words, **options)
+    )
+    recipe = "matryoshka-w4a16:start=rtn,steps=2,batch=16"
+    evaluations = (SMALL, *(SMALL | {"bits": bits} for bits in (3, 2)))
+    grid = Grid(models=("var",), recipes=(recipe,), evaluations=evaluations)
+    kept = Grid(models=("var",), recipes=(f"{recipe},read=2",), evaluations=(SMALL,))
+    runner = LibraryRunner(toy_protocol, tmp_path)
+    whole, three, two = (runner.run(cell) for cell in grid.cells(tmp_path))
+    assert len(made) == 1
+    alone = runner.run(kept.cells(tmp_path)[0])
+    loss = FAMILIES["var"].tiny().adapter.loss_name
+    assert two.quality.metrics[loss] == alone.quality.metrics[loss] != whole.quality.metrics[loss]
+    assert two.bits == alone.bits
+    assert [one.scheme for one in (whole, three, two)] == ["W4A16", "W3A16", "W2A16"]
+    assert [one.recipe for one in (whole, two)] == [recipe, f"{recipe} at 2 bits"]
+    assert "bits" not in whole.evaluation and two.evaluation["bits"] == 2

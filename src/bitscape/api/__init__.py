@@ -9,6 +9,7 @@ from bitscape.api.evaluate import evaluate
 from bitscape.api.layers import LayerPlan, plan_layers
 from bitscape.api.load import load
 from bitscape.api.model import Conditions, Model
+from bitscape.api.nested import read_at
 from bitscape.api.quantize import quantize
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "load",
     "plan_layers",
     "quantize",
+    "read_at",
     "trained_recipe",
 ]

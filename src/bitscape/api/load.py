@@ -8,10 +8,10 @@ import torch
 from bitscape import artefacts, zoo
 from bitscape.api.catalogue import ZOO, known_names, unknown
 from bitscape.api.model import Model, checked_device
+from bitscape.api.nested import read_at
 from bitscape.api.released import Released, network_weights, tokenizer_weights
 from bitscape.models import FAMILIES
 from bitscape.models.prompts import find_vocabulary
-from bitscape.nn import read_first_bits
 from bitscape.runtime import pack_network
 from bitscape.structure import Pipeline
 
@@ -49,7 +49,7 @@ def load(
     if path.is_dir():
         model = _artefact(path)
         if bits is not None:
-            model = _read_at(model, bits)
+            model = read_at(model, bits)
         if checkpoint or tokenizer:
             raise ValueError(f"{path} is an artefact and takes no checkpoint or tokenizer")
     else:
@@ -66,22 +66,6 @@ def _packed(model: Model, kernel: str) -> Model:
         return model
     choices = tuple(pack_network(model.pipeline.network, kernel=kernel))
     return replace(model, choices=choices)
-
-
-def _read_at(model: Model, bits: int) -> Model:
-    """The model with the first `bits` of its nested codes, which no file holds by themselves."""
-    gains = model.report["method"].get("nested", {})
-    nested = sorted(map(int, gains))
-    if bits not in nested:
-        widths = " or ".join(map(str, nested)) or "its own width alone"
-        raise ValueError(f"{model.source} can be read at {widths}, not at {bits} bits")
-    network = model.pipeline.network
-    read_first_bits(network, bits, nested[-1], gains[str(bits)])
-    assert model.recipe is not None
-    recipe = {**model.recipe, "options": {**model.recipe["options"], "read": bits}}
-    method = {name: told for name, told in model.report["method"].items() if name != "nested"}
-    report = {**model.report, "method": method, **artefacts.inspect_network(network)}
-    return replace(model, recipe=recipe, report=report, source=None)
 
 
 def _artefact(path: Path) -> Model:

@@ -19,6 +19,7 @@ from bitscape.formats.packing import (
 )
 from bitscape.formats.parse import (
     known_schemes,
+    narrowed,
     parse_format,
     parse_scheme,
     parse_tensor_scheme,
@@ -53,6 +54,7 @@ __all__ = [
     "compute_bits",
     "known_schemes",
     "model_bits",
+    "narrowed",
     "pack",
     "pack_codes",
     "pack_ternary",

@@ -150,6 +150,12 @@ def parse_scheme(text: str) -> QuantScheme:
     return QuantScheme(name + suffix, default, tuple(sorted(roles.items())))
 
 
+def narrowed(scheme: QuantScheme, whole: int, bits: int) -> QuantScheme:
+    """`scheme` with weights of `bits` wherever it has weights of `whole` bits."""
+    weights = rf"(\A|=)W{whole}(?=A)"
+    return parse_scheme(re.sub(weights, rf"\g<1>W{bits}", scheme.name))
+
+
 def _parse_site(text: str, scheme: str) -> tuple[str, SiteScheme]:
     named = _named_sites()
     text = _TERNARY.sub("Wternary", text)

@@ -2,12 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from bitscape.evaluation import Settings
 
@@ -16,7 +24,11 @@ FULL_PRECISION = "full-precision"
 
 
 class Evaluation(BaseModel):
-    """How a cell is measured: the settings of an evaluation, and sampler options to override."""
+    """How a cell is measured: the settings of an evaluation, and sampler options to override.
+
+    `bits` reads a model of nested codes at that width, as `bitscape.load` does: cells that differ
+    in it alone are trained once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +38,13 @@ class Evaluation(BaseModel):
     paths: int = Settings.paths
     shard: int = Settings.shard
     sampler: dict[str, Any] = Field(default_factory=dict)
+    bits: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, content: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        # A cell that is read as it is has the identity it had before there were widths to choose.
+        named = content(self)
+        return {name: value for name, value in named.items() if (name, value) != ("bits", None)}
 
     def settings(self) -> Settings:
         """The part that `bitscape.evaluation` knows; ValueError for counts that make no sense."""
@@ -59,8 +78,13 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What records call the recipe: its name, or that of its file wherever the file lies."""
-        return Path(self.recipe).name if self.recipe_digest else self.recipe
+        """What records call the recipe: its name, or that of its file wherever the file lies.
+
+        The width follows where nested codes are read at fewer bits.
+        """
+        name = Path(self.recipe).name if self.recipe_digest else self.recipe
+        bits = self.evaluation.bits
+        return name if bits is None else f"{name} at {bits} bits"
 
     def __str__(self) -> str:
         return f"{self.model} {self.label} seed {self.seed} n {self.evaluation.n}"

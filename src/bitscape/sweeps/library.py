@@ -68,6 +68,9 @@ class LibraryRunner:
             recipe = find_recipe(cell.recipe)
             method, scheme = recipe.entry, recipe.scheme
             model, seconds = self.quantized(cell, recipe, report)
+            if cell.evaluation.bits is not None:
+                model = api.read_at(replace(model, outline=model.copy()), cell.evaluation.bits)
+                scheme = model.report["method"]["scheme"]
             pipeline, partner = _sampled_as(cell, model.pipeline), full
         metrics = self.measured(cell, pipeline, partner, report)
         return RunRecord(
