@@ -31,19 +31,24 @@ def dilation_scale(
     return found.amin(dim=0).clamp(1.0, LARGEST)
 
 
-def balanced_dilation_scale(full: Channels, x_max: Channels, A: Channels, B: Channels) -> Channels:
+def balanced_dilation_scale(
+    full: Channels, ends: Float[Tensor, "end channel"], A: Channels, B: Channels
+) -> Channels:
     """The least error between no dilation and `full` dilation, without losing the smaller range.
 
     With A_k and B_k the errors of rounding the inputs and the weights of channel k behind full
     dilation, a scale s gives E_k(s) = A_k (s / full)^2 + B_k (full / s)^2, least at
-    s = full (B_k / A_k)^(1/4). `x_max` is max |x_k|; s never lets a channel reach further than the
-    widest one does after full dilation. Not in the paper: full dilation raises the activations'
-    share of the error where their range does not shrink.
+    s = full (B_k / A_k)^(1/4). Each row of `ends` says how far the channels reach from zero to one
+    end of the range: max |x_k| alone for a symmetric grid, max x_k and -min x_k, at least zero, for
+    one with a zero point. s never lets a channel reach further, to either end, than the widest one
+    does after full dilation. Not in the paper: full dilation raises the activations' share of the
+    error where their range does not shrink.
     """
-    reach = (x_max / full).max().clamp(min=torch.finfo(torch.float32).tiny)
+    reach = (ends / full).amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     live = (A > 0) & (B > 0)
     ratio = (B / A.where(live, torch.ones_like(A))).pow(0.25).where(live, torch.ones_like(A))
-    return torch.maximum(x_max / reach, full * ratio).clamp(min=1.0).minimum(full)
+    within = (ends / reach).amax(dim=0)
+    return torch.maximum(within, full * ratio).clamp(min=1.0).minimum(full)
 
 
 def _one(W: Tensor) -> Tensor:

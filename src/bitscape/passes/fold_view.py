@@ -69,6 +69,15 @@ class FoldView:
         return self._by_channel(self.rows.max_abs).amax(dim=1)
 
     @property
+    def ends(self) -> Float[Tensor, "end channel"]:
+        """How far each channel of x reaches from zero to each end that its grid has."""
+        if self.activation is None or self.activation.symmetric:
+            return self.max_abs[None]
+        high, low = self.rows.high.amax(dim=0), self.rows.low.amin(dim=0)
+        ends = (self._by_channel(high).amax(dim=1), -self._by_channel(low).amin(dim=1))
+        return torch.stack(ends).clamp(min=0.0)
+
+    @property
     def mean_abs(self) -> Channels:
         """The mean magnitude of each channel of x."""
         return self._by_channel(self.rows.mean_abs).mean(dim=1)

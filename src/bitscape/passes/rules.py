@@ -93,7 +93,7 @@ class Dilate:
             yield Transform("dilation", full)
         elif fold.activation is not None:
             A, B = fold.shares(Transform("dilation", full))
-            scale = balanced_dilation_scale(full, fold.max_abs, A, B)
+            scale = balanced_dilation_scale(full, fold.ends, A, B)
             yield Transform("balanced dilation", scale)
 
 
