@@ -23,6 +23,22 @@ def cost(x: Tensor, corners: Tensor, books: Tensor) -> Tensor:
     return torch.einsum("sij,bnskj->bnski", corners, e).square().sum(-1)
 
 
+def test_padding_takes_no_part_in_seeding() -> None:
+    x, _, real = problem()
+    padded = seed(x, real, 8)
+    for band, rows in ((0, 30), (1, 21)):
+        alone = seed(x[band : band + 1, :rows], real[band : band + 1, :rows], 8)
+        torch.testing.assert_close(padded[band], alone[0], rtol=0, atol=0)
+    assert not torch.equal(seed(x, torch.ones_like(real), 8)[1], padded[1])
+
+
+def test_seeding_does_not_depend_on_the_axes() -> None:
+    x, _, real = problem()
+    # Far from a rotation, which would keep plain distances.
+    bent = torch.tensor([[5.0, 0.0], [2.0, 0.3]], dtype=x.dtype)
+    torch.testing.assert_close(seed(x @ bent, real, 8), seed(x, real, 8) @ bent)
+
+
 def test_assignment_is_the_nearest_in_the_metric() -> None:
     x, corners, real = problem()
     books = seed(x, real, 8)

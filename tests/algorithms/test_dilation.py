@@ -57,3 +57,16 @@ def test_balanced_lies_between_none_and_full_and_keeps_both_ends() -> None:
     # The widest channel of one end may shrink less where the other end alone is watched.
     assert (balanced_dilation_scale(full, ends[:1], A, B) <= s).all()
     assert torch.equal(balanced_dilation_scale(full, ends, A * 0, B), full)
+
+
+def test_balanced_errs_least_where_no_reach_bounds_it() -> None:
+    A, B = drawn(32, seed=3).exp().double(), 1e-2 * drawn(32, seed=4).exp().double()
+    full = torch.full((32,), 16.0, dtype=torch.float64)
+    s = balanced_dilation_scale(full, torch.zeros(1, 32, dtype=torch.float64), A, B)
+    assert ((s > 1) & (s < full)).all()
+
+    def error(s: torch.Tensor) -> torch.Tensor:
+        return A * (s / full).square() + B * (full / s).square()
+
+    for factor in (0.99, 1.01):
+        assert (error(factor * s) > error(s)).all()

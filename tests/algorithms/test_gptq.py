@@ -138,13 +138,16 @@ def test_heavy_damping_leaves_rounding_to_nearest() -> None:
     torch.testing.assert_close(W_hat, fixed.round(W, 0), rtol=0, atol=0)
 
 
-def test_dead_columns_become_zero_and_are_reported() -> None:
+@pytest.mark.parametrize("act_order", [False, True], ids=["in order", "act-order"])
+def test_dead_columns_become_zero_and_are_reported(act_order: bool) -> None:
     W, H = layer()
     H[5], H[:, 5] = 0, 0
-    W_hat, report = gptq(W, H, quantizer=FixedGrids.of(W, weight_scheme("W4A16"), minmax))
+    fixed = FixedGrids.of(W, weight_scheme("W4A16"), minmax)
+    W_hat, report = gptq(W, H, quantizer=fixed, act_order=act_order)
     assert report.dead == 1
-    assert not W_hat[:, 5].any()
     assert torch.isfinite(W_hat).all()
+    alive = W_hat.any(dim=0)
+    assert (~alive).nonzero().tolist() == [[5]]
 
 
 def test_failed_factorisation_is_repaired_by_damping_and_reported() -> None:

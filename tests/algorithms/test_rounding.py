@@ -1,5 +1,7 @@
 """AdaRound's pieces: neighbours of any format, and the sigmoid that decides between them."""
 
+import math
+
 import pytest
 import torch
 
@@ -46,7 +48,13 @@ def test_penalty_vanishes_once_all_is_decided() -> None:
     for beta in (2.0, 20.0):
         assert float(undecided(decided, beta)) == 0
         assert float(undecided(torch.tensor([0.5]), beta)) == 1
-    assert (annealed(0.0), annealed(1.0)) == (20.0, pytest.approx(2.0))
+
+
+def test_the_exponent_falls_along_half_a_cosine() -> None:
+    for progress in (0.0, 0.25, 0.5, 0.9, 1.0):
+        expected = 11 + 9 * math.cos(math.pi * progress)
+        assert annealed(progress) == pytest.approx(expected, rel=1e-6)
+    assert annealed(0.25, start=1.0, stop=0.0) == pytest.approx(0.5 + 0.5 * math.sqrt(0.5))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,9 +1,10 @@
 """Bits of rows: the published statistic, swaps that are optimal, choices that keep the mean."""
 
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 import torch
+from scipy import stats
 
 from bitscape.algorithms.row_bits import (
     Choice,
@@ -31,7 +32,9 @@ def total(errors: torch.Tensor, offsets: torch.Tensor) -> float:
 
 
 def test_kurtosis_divides_the_variance_by_one_less() -> None:
-    assert kurtosis(torch.tensor([[1.0, 2, 3, 4, 10]])).item() == pytest.approx(1.784320, abs=1e-6)
+    W = torch.randn(6, 9, generator=torch.Generator().manual_seed(0)).exp()
+    expected = stats.kurtosis(W.double(), axis=1, fisher=False) * (8 / 9) ** 2
+    assert kurtosis(W).tolist() == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 def test_kurtosis_of_gaussian_rows_is_three_and_of_constant_ones_nothing() -> None:
@@ -89,11 +92,47 @@ def test_a_row_that_nobody_reads_gives_its_bit_away() -> None:
     assert swap_by_error(torch.zeros(3, 1), errors).tolist() == [-1, 1, 0]
 
 
-@pytest.mark.parametrize("choice", [raise_by_error, raise_by_kurtosis])
-def test_plus_raises_a_tenth_of_the_rows_and_lowers_none(choice: Choice) -> None:
-    W = torch.randn(40, 30, generator=torch.Generator().manual_seed(0))
-    offsets = choice(W, convex_errors(40))
+def long_tailed(rows: int) -> torch.Tensor:
+    """Rows of very different kurtosis, in no order."""
+    drawn = torch.Generator().manual_seed(0)
+    power = torch.linspace(1, 4, rows)[torch.randperm(rows, generator=drawn)]
+    W = torch.randn(rows, 60, generator=drawn)
+    return W.sign() * W.abs() ** power[:, None]
+
+
+def test_swaps_by_kurtosis_are_of_the_best_share_of_its_order() -> None:
+    W, errors = long_tailed(20), convex_errors(20)
+    order = kurtosis(W).argsort(descending=True).tolist()
+    tried = []
+    for count in range(0, 11, 2):
+        offsets = torch.zeros(20, dtype=torch.int64)
+        offsets[order[:count]] = 1
+        offsets[order[20 - count :]] = -1
+        tried.append(offsets)
+    # Long tails lose most, so that swaps are worth it.
+    errors = errors * torch.logspace(2, -2, 20)[torch.tensor(order).argsort()]
+    best = min(tried, key=lambda offsets: total(errors, offsets))
+    assert bool(best.any())
+    assert torch.equal(swap_by_kurtosis(W, errors), best)
+
+
+def test_plus_by_error_is_the_best_tenth_of_all() -> None:
+    errors = convex_errors(20)
+    tried = []
+    for pair in combinations(range(20), 2):
+        offsets = torch.zeros(20, dtype=torch.int64)
+        offsets[list(pair)] = 1
+        tried.append(total(errors, offsets))
+    found = raise_by_error(torch.zeros(20, 1), errors)
+    assert sorted(found.tolist()) == [0] * 18 + [1] * 2
+    assert total(errors, found) == pytest.approx(min(tried))
+
+
+def test_plus_by_kurtosis_raises_the_tenth_of_longest_tails() -> None:
+    W = long_tailed(40)
+    offsets = raise_by_kurtosis(W, convex_errors(40))
     assert sorted(offsets.tolist()) == [0] * 36 + [1] * 4
+    assert kurtosis(W)[offsets == 1].min() > kurtosis(W)[offsets == 0].max()
 
 
 def test_errors_of_rows_add_up_to_the_output_error() -> None:
@@ -102,3 +141,9 @@ def test_errors_of_rows_add_up_to_the_output_error() -> None:
     X_hat, W_hat = X + 0.1 * torch.randn_like(X), W + 0.1 * torch.randn_like(W)
     found = row_errors(X, X_hat, W, W_hat, torch.ones(20))
     torch.testing.assert_close(found, (X_hat @ W_hat.T - X @ W.T).square().sum(dim=0))
+    weights = torch.randint(0, 4, (20,)).float()
+    repeated = [x.repeat_interleave(weights.long(), dim=0) for x in (X, X_hat)]
+    torch.testing.assert_close(
+        row_errors(X, X_hat, W, W_hat, weights),
+        row_errors(*repeated, W, W_hat, torch.ones(len(repeated[0]))),
+    )

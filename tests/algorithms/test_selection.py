@@ -23,7 +23,7 @@ def test_many_samples_recover_the_plain_covariance() -> None:
     torch.testing.assert_close(shrunk_covariance(F), F.double().T.cov(), rtol=0.01, atol=0.2)
 
 
-def test_shrunk_covariance_is_the_one_of_scikit_learn() -> None:
+def test_shrunk_covariance_is_that_of_the_lemma_written_out() -> None:
     F = drawn(12, 5) * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     X = (F - F.mean(dim=0)).double()
     S = X.T @ X / 12

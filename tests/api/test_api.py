@@ -95,6 +95,8 @@ def test_conditions() -> None:
         model.sample(0)
     with pytest.raises(ValueError, match="out of range"):
         model.sample([10])
+    with pytest.raises(ValueError, match="no classes given"):
+        model.labels([])
 
 
 def test_dtype_of_the_computation() -> None:
@@ -104,3 +106,12 @@ def test_dtype_of_the_computation() -> None:
     assert np.abs(model.sample(2).astype(int) - exact).mean() < 3
     with pytest.raises(ValueError, match="float8"):
         bitscape.load("zoo:dit-xs", dtype="float8")
+
+
+def test_models_are_compared_with_one_sampler() -> None:
+    """A recipe may change the sampler of its result: what is compared is the quantization."""
+    reference, model = (api.load("zoo:dit-xs") for _ in range(2))
+    model.pipeline.sampler = {**model.pipeline.sampler, "steps": 2, "guidance": 3.0}
+    found = api.compare(reference, model, [0, 1])
+    assert found.numbers["identical_images"] == 1 and found.numbers["psnr"] is None
+    assert found.numbers["sampler"] == model.pipeline.sampler != reference.pipeline.sampler

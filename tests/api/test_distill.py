@@ -7,7 +7,7 @@ import torch
 
 from bitscape import api
 from bitscape.api.distill import CURVES
-from bitscape.api.quantize import job_fingerprint
+from bitscape.api.job import Job
 from bitscape.artefacts import workspace
 from bitscape.models import FAMILIES
 from bitscape.recipes import Calibration, Recipe
@@ -22,7 +22,7 @@ FEW = Recipe(
 )
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Stands for a kill between the last write and the clean-up."""
 
 
@@ -32,7 +32,7 @@ def killed(tmp_path: Path) -> Path:
     out = tmp_path / "out"
     model = api.Model(FAMILIES["var"].tiny())
     api.distill(model, FEW, out=out)
-    with pytest.raises(Killed), workspace(out, job_fingerprint(model, FEW, None, 0)):
+    with pytest.raises(Killed), workspace(out, Job(model, FEW).fingerprint):
         raise Killed
     return out
 

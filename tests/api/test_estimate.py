@@ -3,10 +3,13 @@
 import pytest
 
 from bitscape import api
+from bitscape.api.estimate import _seconds_a_row
+from bitscape.calibration import record
 from bitscape.formats import tensor_cost
 from bitscape.models import FAMILIES
 from bitscape.passes import weight_sites
 from bitscape.recipes import Calibration, Recipe
+from bitscape.structure import Call
 
 
 def estimate(method: str, scheme: str, **options: object) -> api.Estimate:
@@ -44,3 +47,32 @@ def test_training_at_several_widths_takes_longer(monkeypatch: pytest.MonkeyPatch
     nested, plain = (estimate(method, "W4A16", steps=400) for method in ("matryoshka", "topkld"))
     # A teacher, then five for each of three widths: 16 against 6.
     assert nested.seconds / plain.seconds == pytest.approx(16 / 6, rel=0.01)
+
+
+def test_what_reads_no_calls_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bitscape.api.estimate.record", lambda *_, **__: pytest.fail("recorded"))
+    assert estimate("rtn", "W4A16").seconds > 0
+
+
+def test_a_training_is_asked_whether_its_start_matches_outputs() -> None:
+    pipeline = FAMILIES["var"].tiny()
+    network = sum(t.numel() * t.element_size() for t in pipeline.network.state_dict().values())
+    found = [
+        estimate("topkld", "W4A16", steps=1, start=start).memory_bytes for start in ("auto", "gptq")
+    ]
+    assert found[0] - found[1] == network
+
+
+def test_probe_calls_run_where_the_network_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = FAMILIES["dit"].tiny()
+    calls = record(pipeline, [1], seed=0, keep=1).calls
+    asked = []
+    monkeypatch.setattr(Call, "to", lambda call, device: asked.append(device) or call)
+    assert _seconds_a_row(pipeline, calls) > 0
+    assert asked == [pipeline.device] * len(calls)
+
+
+def test_a_recipe_that_the_model_cannot_have_is_refused_before_any_probe() -> None:
+    recipe = Recipe(name="mine", method="rtn", scheme="W4A16/haed=W8A8")
+    with pytest.raises(ValueError, match="unknown role 'haed'"):
+        api.estimate_quantize(api.Model(FAMILIES["var"].tiny()), recipe)

@@ -41,3 +41,11 @@ def test_a_type_of_no_artefact_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(ValueError, match="C64, which is not written"):
         merge_tensors([tmp_path / "m"], tmp_path / "out")
+
+
+def test_a_name_that_two_parts_hold_is_refused(tmp_path: Path) -> None:
+    for part in ("a", "b"):
+        write_tensors({"x": torch.zeros(1)}, tmp_path / part)
+    with pytest.raises(ValueError, match=r"both hold x: write it to one part"):
+        merge_tensors([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

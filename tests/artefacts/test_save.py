@@ -51,7 +51,7 @@ def test_every_field_of_the_normal_form_is_kept(tmp_path: Path) -> None:
             torch.rand(width, generator=generator) + 0.5, torch.randn(width, generator=generator)
         )
         module.rotate(4, torch.randint(2, (width,), generator=generator) * 2.0 - 1)
-        module.split(2)
+        module.split_off(torch.ones(module.out_features, 2), torch.ones(2, width))
         rows = torch.arange(pipeline.adapter.steps[""]) % 3
         table = torch.rand(3, 1, generator=generator) + 0.1
         module.quantize_activation(scheme.activation).set_table(table, table.round() + 100, rows)

@@ -1,11 +1,33 @@
 """One sweep fills the statistics of all sites with their prologued inputs."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from bitscape.calibration import CalibrationSet, hessians, observe, site_input
+from bitscape.calibration import (
+    CalibrationSet,
+    Unit,
+    Whole,
+    hessians,
+    mixed,
+    observe,
+    replay,
+    site_input,
+)
+from bitscape.calibration.stream import Feed
 from bitscape.nn import QuantConv2d, QuantLinear
-from bitscape.structure import Kind, Pipeline, Role, Site, StepClock, net_of
+from bitscape.structure import (
+    Block,
+    Call,
+    Kind,
+    Pipeline,
+    Role,
+    Site,
+    StepClock,
+    constant_step,
+    net_of,
+)
 
 
 class Kept:
@@ -65,3 +87,47 @@ def test_rows_of_a_convolution_meet_its_matrix() -> None:
     rows = site_input(layer, x)
     expected = conv(x).flatten(2).transpose(1, 2)
     torch.testing.assert_close(rows @ conv.weight.flatten(1).T, expected, rtol=1e-4, atol=1e-5)
+
+
+class Stepping(nn.Module):
+    """Reads its clock."""
+
+    def __init__(self, clock: StepClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x + self.clock.read()
+
+
+class Failing(nn.Module):
+    """Cannot be run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise ArithmeticError("on purpose")
+
+
+def test_replaying_twice_leaves_mixed_calls_as_they_were() -> None:
+    clock = StepClock()
+    calls = [Call("", constant_step(step), (torch.full((4, 2), float(step)),)) for step in range(6)]
+    dealt = mixed(calls, 4, torch.Generator().manual_seed(0))
+    before = [call.step.clone() for call in dealt]
+    for _ in range(2):
+        replay(Stepping(clock), {"": clock}, dealt)
+    assert all(torch.equal(c.step, step) for c, step in zip(dealt, before, strict=True))
+
+
+def test_nothing_runs_where_nothing_is_watched() -> None:
+    network = Failing()
+    place = Whole(network, {"": StepClock()}, [Call("", constant_step(0), (torch.zeros(1),))])
+    place.observe({})
+    replace(place, teacher=network).observe_both({})
+    # The feed of this unit has no arguments for its one input.
+    unit = Unit(Block("inner"), (torch.zeros(1),), None, network, None, Feed({}, []))
+    unit.observe({})
+    unit.observe_both({})

@@ -83,10 +83,15 @@ def test_sample(artefact: Path, bitscape: Command, tmp_path: Path) -> None:
     images = api.load(artefact, kernel="none").sample([3, 1, 4], seed=5)
     # Enlarged three times, four pixels from the edge.
     assert np.array_equal(picture[4 : 4 + 96 : 3, 4 : 4 + 96 : 3], images[0])
+    # People are told which artefact was drawn, not what it came from.
+    told = bitscape("sample", artefact, "--classes", "3", "--out", out).out
+    assert told == f"1 images of {artefact} in {out}\n"
     assert "class 10 is out of range" in refused(bitscape("sample", artefact, "--classes", "10"))
     assert "--classes" in refused(bitscape("sample", artefact, "--classes", "a,b"))
     assert "unknown kernel" in refused(bitscape("sample", artefact, "--kernel", "warp"))
-    assert "cannot be used here" in refused(bitscape("sample", artefact, "--device", "warp"))
+    assert "no device 'warp': choose cpu, cuda" in refused(
+        bitscape("sample", artefact, "--device", "warp")
+    )
 
 
 def test_compare(artefact: Path, bitscape: Command, tmp_path: Path) -> None:

@@ -52,6 +52,26 @@ def test_unknown_command_and_option(bitscape: Command) -> None:
     assert "--recipe" in one_line(bitscape("quantize", "zoo:var-xs"))
 
 
+def test_a_group_without_its_command_says_what_to_write(bitscape: Command) -> None:
+    assert "write `bitscape zoo train STAGE...`, of autoencoder" in one_line(bitscape("zoo"))
+
+
+def test_inspect_says_what_is_no_artefact(bitscape: Command, tmp_path: Path) -> None:
+    (tmp_path / "g.png").write_bytes(b"")
+    for place, words in (
+        (tmp_path / "none", "none does not exist: give the folder that"),
+        (tmp_path / "g.png", "g.png is a file: give the folder that"),
+        ("zoo:var-xs", "zoo:var-xs is no artefact: quantize it, then inspect the folder"),
+        ("var-d16", "var-d16 is no artefact"),
+    ):
+        assert words in one_line(bitscape("inspect", place))
+
+
+def test_bench_asks_for_a_file_before_it_times(bitscape: Command, tmp_path: Path) -> None:
+    answer = bitscape("bench", "zoo:var-xs", "--out", tmp_path)
+    assert "is a folder: name a file in it" in one_line(answer)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [

@@ -117,7 +117,24 @@ def test_plan_refuses_bad_input(csv: Path, bitscape: Command, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("1.5GB", 1.5e9), ("700 MiB", 700 * 2**20), ("8e8", 8e8), ("3kB", 3e3)]
+    ("text", "count"),
+    [
+        ("1.5GB", 1.5e9),
+        ("700 MiB", 700 * 2**20),
+        ("8e8", 8e8),
+        ("3kB", 3e3),
+        ("2gb", 2e9),
+        ("1.5TB", 1.5e12),
+        ("1TiB", 2**40),
+    ],
 )
 def test_sizes(text: str, count: float) -> None:
     assert bytes_of(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"), [("1.5Gb", "1.5GB"), ("700 Mib", "700MiB"), ("8Kb", "8KB")]
+)
+def test_bits_are_not_taken_for_bytes(text: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=f"{text}.*a small b means bits; write {remedy} for bytes"):
+        bytes_of(text)

@@ -70,3 +70,56 @@ def test_protocols_are_named_where_there_are_several(planned: Command) -> None:
     assert ", p: " not in planned(table(), "--memory", "200MB").out
     text = planned(table() + table(protocol="q"), "--memory", "200MB").out
     assert ", p: " in text and ", q: " in text
+
+
+def test_a_study_without_laws_is_told(planned: Command) -> None:
+    pairs = "".join(
+        line
+        for line in table().splitlines(keepends=True)
+        if not line.startswith(("var-4", "var-8"))
+    )
+    answer = planned(pairs, "--memory", "200MB")
+    assert (answer.code, answer.out) == (2, "")
+    assert "law.json: no setting has the three sizes that a law needs" in answer.err
+
+
+def test_nothing_to_deploy_is_no_success(planned: Command) -> None:
+    """The cheapest is 1e8 weights of 4 bits; nothing reaches a quality of 1e-3."""
+    for words, reason in (
+        (("--memory", "10B"), "nothing fits: var-1 W4A16 takes 50 MB"),
+        (("--memory", "1GB", "--quality", "1e-3"), "nothing that fits reaches 0.001: "),
+    ):
+        answer = planned(table(), *words)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("bitscape: var, ") and reason in answer.err
+        assert len(answer.err.splitlines()) == 1
+
+
+def test_one_answer_of_several_is_a_success(planned: Command) -> None:
+    """The second family counts 1e10 times the bits, so that none of it fits."""
+    large = table("dit", actual=1e10).replace("e8,", "e18,")
+    answer = planned(table() + large, "--memory", "200MB")
+    assert answer.code == 0 and "nothing fits: dit-1" in answer.out and "deploy" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--seed", 5), "--seed belongs to MODEL"),
+        (("--checkpoint", "a.pt"), "--checkpoint belongs to MODEL"),
+        (("--tokenizer", "a.pt"), "--tokenizer belongs to MODEL"),
+        (("--device-profile", "bench.json"), "add --latency-ms, or drop it"),
+        (("--quality", "nan"), "quality nan to reach: give a positive number"),
+        (("--quality", "-2"), "quality -2 to reach: give a positive number"),
+    ],
+)
+def test_options_that_a_law_has_no_use_for(
+    planned: Command, words: tuple[object, ...], reason: str
+) -> None:
+    answer = planned(table(), "--memory", "1GB", *words)
+    assert (answer.code, answer.out) == (2, "") and reason in answer.err
+
+
+def test_the_folder_of_a_law_will_do(planned: Command, bitscape: Command, tmp_path: Path) -> None:
+    by_file = planned(table(), "--memory", "200MB").out
+    assert bitscape("plan", "--law", tmp_path / "law", "--memory", "200MB").out == by_file

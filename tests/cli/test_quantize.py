@@ -107,18 +107,42 @@ def test_killed_process_continues(process: Start, tmp_path: Path) -> None:
     assert not partial_path(out).exists()
 
 
-def test_progress_of_another_recipe_is_not_used(bitscape: Command, tmp_path: Path) -> None:
-    model, out, whole = api.load("zoo:var-xs"), tmp_path / "out", tmp_path / "whole"
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Path:
+    """Where an artefact was to stand; a kill has left its calibration in the folder beside it."""
 
     def stop(stage: str, done: int, total: int) -> None:
-        raise Killed
+        if stage != "recording calibration":
+            raise Killed
 
     with pytest.raises(Killed):
-        api.quantize(model, "gptq-w4a16", out=out, progress=stop)
-    assert partial_path(out).exists()
-    api.quantize(model, "rtn-w3a16", out=out)
-    api.quantize(model, "rtn-w3a16", out=whole)
-    assert contents(out) == contents(whole)
+        api.quantize(api.load("zoo:var-xs"), "gptq-w4a16", out=tmp_path / "out", progress=stop)
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--recipe", "rtn-w3a16"), "holds unfinished work of another job"),
+        (("--recipe", "rtn-w4a16@g48"), "groups of 48 do not divide"),
+        (("--recipe", "gptq-w4a16", "--seed", "7"), "holds unfinished work of another job"),
+        (("--recipe", "rtn-w4a16/haed=w8a8"), "unknown role 'haed'"),
+    ],
+)
+def test_another_command_leaves_unfinished_work_alone(
+    words: tuple[str, ...], reason: str, bitscape: Command, interrupted: Path
+) -> None:
+    kept = partial_path(interrupted)
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    assert any("calibration" in path.parts for path in before)
+    assert reason in refused(bitscape("quantize", "zoo:var-xs", *words, "--out", interrupted))
+    assert before == {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("recipe", ["rtn-w4a16@g48", "rtn-w4a16/haed=w8a8"])
+def test_a_refused_command_leaves_nothing(recipe: str, bitscape: Command, tmp_path: Path) -> None:
+    refused(bitscape("quantize", "zoo:var-xs", "--recipe", recipe, "--out", tmp_path / "d"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_existing_out_is_kept(bitscape: Command, tmp_path: Path) -> None:

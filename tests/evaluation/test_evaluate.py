@@ -85,12 +85,6 @@ def test_killed_at_any_report_it_finishes_with_the_same_numbers(family, protocol
         assert again == undisturbed
 
 
-def test_one_seed_has_no_noise_rather_than_zero(family, protocol) -> None:
-    settings = Settings(n=20, seeds=(3,), losses=4, paths=2, shard=20)
-    result = evaluate(family(), None, protocol=protocol, settings=settings)
-    assert result["fd_shapes"]["std"] is None
-
-
 def test_models_of_different_families_are_refused(discrete, continuous, protocol) -> None:
     with pytest.raises(ValueError, match="different families"):
         evaluate(discrete(), continuous(), protocol=protocol, settings=SMALL)

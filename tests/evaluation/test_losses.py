@@ -12,6 +12,14 @@ def test_losses_do_not_depend_on_the_batch(family, protocol) -> None:
     assert torch.allclose(whole, parts, atol=1e-6)
 
 
+def test_each_seed_draws_noise_of_its_own(continuous, protocol) -> None:
+    first, second = (
+        teacher_forced_losses(continuous(), protocol.draw, 10, seed=seed) for seed in (0, 1)
+    )
+    assert bool((first != second).all())
+    assert torch.equal(first, teacher_forced_losses(continuous(), protocol.draw, 10, seed=0))
+
+
 def test_a_model_paired_with_itself_differs_by_nothing(family, protocol) -> None:
     a = teacher_forced_losses(family(), protocol.draw, 10)
     b = teacher_forced_losses(family(), protocol.draw, 10)

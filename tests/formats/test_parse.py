@@ -11,10 +11,10 @@ from bitscape.formats import (
     SiteScheme,
     TensorScheme,
     known_schemes,
-    narrowed,
     parse_format,
     parse_scheme,
     parse_tensor_scheme,
+    with_weight_bits,
 )
 
 E4M3 = Float(4, 3)
@@ -176,4 +176,4 @@ def test_papers_call_ternary_by_its_information() -> None:
     ],
 )
 def test_weights_of_one_width_are_narrowed_and_nothing_else(wide: str, narrow: str) -> None:
-    assert narrowed(parse_scheme(wide), 4, 2) == parse_scheme(narrow)
+    assert with_weight_bits(parse_scheme(wide), 4, 2) == parse_scheme(narrow)

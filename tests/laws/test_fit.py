@@ -36,8 +36,8 @@ def test_floor_is_recovered(table) -> None:
 def test_a_floor_that_does_not_help_is_none(table) -> None:
     setting = one(table(noise=0.02, a=4, alpha=0.3, seed=2))
     power, floored = fit_power(setting), fit_floor(setting)
-    if floored.floor == 0:
-        assert floored.alpha == pytest.approx(power.alpha)
+    assert floored.floor == 0
+    assert floored.alpha == pytest.approx(power.alpha)
     assert floored.dof == power.dof - 1
     steeper = one([*table(sizes=(1e8, 3e8), alpha=0.2), *table(a=3, sizes=(1e9, 3e9), alpha=0.9)])
     assert fit_floor(steeper).floor == 0

@@ -3,6 +3,7 @@
 import pytest
 
 from bitscape.laws import Axis, Budget, Study, Timing, plan, study
+from bitscape.laws.words import size
 
 Studies = dict[Axis, Study]
 
@@ -54,7 +55,41 @@ def test_quality_asks_for_the_cheapest(studies: Studies) -> None:
 
 def test_nothing_fits(studies: Studies) -> None:
     answer = plan(studies["model-bits"], memory(1e-3))[0]
-    assert answer.best is None and answer.reason.startswith("nothing fits: var-d16 W3A16")
+    # 310 million weights of 3 bits.
+    assert answer.best is None
+    assert answer.reason == "nothing fits: var-d16 W3A16 takes 116 MB"
+
+
+def test_what_does_not_fit_is_told_in_the_unit_of_its_budget(studies: Studies) -> None:
+    found = studies["compute-bits"]
+    reason = plan(found, Budget(kind="compute-bits", limit=1))[0].reason
+    assert reason.startswith("nothing fits: var-d16 W4A8 takes 9.92e9 compute bits")
+    profile = [Timing("var-d16", "W4A8", 310e6, 10.0)]
+    reason = plan(found, Budget(kind="latency", limit=1), profile=profile)[0].reason
+    assert reason == "nothing fits: var-d16 W4A8 takes 10 ms"
+
+
+@pytest.mark.parametrize("quality", [-2.0, 0.0, float("nan"), float("inf")])
+def test_a_quality_to_reach_is_positive(studies: Studies, quality: float) -> None:
+    with pytest.raises(ValueError, match=f"quality {quality:g} to reach: give a positive"):
+        plan(studies["model-bits"], memory(1), quality=quality)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (999.6, "1 kB"),
+        (850_000, "850 kB"),
+        (999_499, "999 kB"),
+        (999_900, "1 MB"),
+        (999_999_999, "1 GB"),
+        (1.234e12, "1.23 TB"),
+    ],
+)
+def test_sizes_are_written_in_the_unit_that_they_round_to(count: float, text: str) -> None:
+    assert size(count) == text
 
 
 def test_extrapolated_candidates_are_the_last_resort(table) -> None:
@@ -94,6 +129,44 @@ def test_memory_is_what_the_records_counted(table) -> None:
     assert (counted.model, counted.accounting) == ("var-3e+08", "actual")
     assert counted.memory_bytes == pytest.approx(1.5 * 4 * 3e8 / 8)
     assert counted.quality == pytest.approx(4 * (4 * 0.3) ** -0.3)
+
+
+WRITTEN = {1e8: 1.1, 2e8: 1.3, 4e8: 1.7, 8e8: 2.5}
+"""Bits written for each nominal one, by the size of the model."""
+
+
+def test_costs_are_those_of_the_size_itself(table) -> None:
+    """Each size has a ratio of its own of written to nominal bits, and of compute bits to them."""
+    rows = [
+        row._replace(
+            actual_bits=WRITTEN[row.parameters] * row.model_bits,
+            compute_bits=WRITTEN[row.parameters] ** 2 * row.compute_bits,
+        )
+        for row in table(sizes=tuple(WRITTEN))
+    ]
+    for parameters, ratio in WRITTEN.items():
+        stored = ratio * 4 * parameters / 8
+        best = plan(study(rows), memory(stored * 1.01 / 1e9))[0].best
+        assert best.parameters == parameters
+        assert best.memory_bytes == best.cost == pytest.approx(stored)
+        assert best.compute_bits == pytest.approx(ratio**2 * 4 * 16 * parameters / 1e9)
+
+
+def test_costs_of_a_size_nobody_measured_follow_the_nearest_in_proportion(table) -> None:
+    """2.9e8 is nearer to 4e8 as a ratio, and to 2e8 as a difference: ratios count."""
+    ratios = WRITTEN | {2.9e8: 9.0}
+    rows = [
+        row._replace(actual_bits=ratios[row.parameters] * row.model_bits)
+        for row in (
+            *table(method="a", a=8, sizes=tuple(ratios)),
+            *table(method="b", a=2, sizes=tuple(WRITTEN)),
+        )
+    ]
+    stored = WRITTEN[4e8] * 4 * 2.9e8 / 8
+    best = plan(study(rows), memory(stored * 1.01 / 1e9))[0].best
+    assert (best.method, best.parameters, best.measured) == ("b", 290_000_000, None)
+    assert best.memory_bytes == pytest.approx(stored)
+    assert not best.extrapolated and best.quality == pytest.approx(2 * (4 * 0.29) ** -0.3)
 
 
 def test_a_budget_is_positive(studies: Studies) -> None:

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -124,8 +122,3 @@ def test_nan_never_reaches_the_file(tmp_path: Path) -> None:
 def test_the_latest_record_of_a_key_counts() -> None:
     first, second = record("a", **FAILED), record("a")
     assert latest([first, record("b"), second])["a"] is second
-
-
-def test_laws_work_without_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import bitscape.laws"
-    subprocess.run([sys.executable, "-c", code], check=True)

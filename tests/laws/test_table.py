@@ -74,10 +74,57 @@ def test_wrong_numbers_name_their_line(tmp_path: Path, value: str) -> None:
 
 
 def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no column 'family'"):
+    with pytest.raises(ValueError, match="no column 'family', found 'model'; .*model,family,"):
         read_table(written(tmp_path / "t.csv", header="model\n"))
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_table(tmp_path / "none")
+
+
+@pytest.mark.parametrize("column", ["Model", " model", "MODEL "])
+def test_a_column_that_is_spelt_otherwise_is_shown(tmp_path: Path, column: str) -> None:
+    path = written(tmp_path / "t.csv", header=HEADER.replace("model", column))
+    with pytest.raises(ValueError, match=f"no column 'model', found '{column}';"):
+        read_table(path)
+
+
+def test_a_decimal_comma_is_not_read_as_another_number(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "a,f,1e8,gptq,4,16,fid,2.5", "a,f,1e8,gptq,4,16,fid,3,52")
+    with pytest.raises(ValueError, match=r"t\.csv, line 3: 9 cells for 8 columns: .* a point"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("line", ["a,f,1e8,gptq,4,16,fid", "a,,1e8,gptq,4,16,fid,2"])
+def test_a_cell_that_a_law_needs_is_not_empty(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ValueError, match=r"line 2: (value|family) is empty"):
+        read_table(written(tmp_path / "t.csv", line))
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "", "a,f,1e8,gptq,4,16,fid,2", "", "a,f,1e8,gptq,4,16,fid,x")
+    with pytest.raises(ValueError, match="line 5: value is 'x'"):
+        read_table(path)
+
+
+def test_the_ending_of_a_csv_may_be_in_capitals(tmp_path: Path) -> None:
+    line = "a,f,1e8,gptq,4,16,fid,2.5"
+    (row,) = read_table(written(tmp_path / "T.CSV", line))
+    assert row.value == 2.5
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    text = HEADER + "a,f,1e8,gptq,4,16,fid,2.5\n"
+    plain, marked = tmp_path / "plain.csv", tmp_path / "marked.csv"
+    plain.write_bytes(text.encode())
+    marked.write_bytes(text.encode("utf-8-sig"))
+    (one,), (other,) = read_table(plain), read_table(marked)
+    assert other == one._replace(source=str(marked))
+
+
+def test_another_encoding_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(HEADER.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"t\.csv is not text in UTF-8: save it as CSV UTF-8"):
+        read_table(path)
 
 
 def test_records_of_a_sweep(tmp_path: Path) -> None:

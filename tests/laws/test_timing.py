@@ -1,8 +1,11 @@
 """Times are carried within a family, a little way, and marked."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from bitscape.laws import Budget, Timing, latency, plan, study
+from bitscape.laws import Budget, Timing, latency, plan, read_profile, study
 from bitscape.laws.timing import family_of, times_beyond
 
 BUDGET = Budget(kind="latency", limit=1000.0)
@@ -51,3 +54,28 @@ def test_time_extrapolated_is_marked_and_bounded(table) -> None:
     assert plan(found, BUDGET, profile=both)[0].best.time_beyond == 1
     tiny = [Timing("zoo:var-xs", "W4A16", 1e6, 0.1)]
     assert "no size within 10 times" in plan(found, BUDGET, profile=tiny)[0].reason
+
+
+def test_of_a_profile_the_smallest_batch_of_each_file_counts(tmp_path: Path) -> None:
+    rows = [
+        {"scheme": scheme, "batch": batch, "latency_ms": {"median": median}}
+        for scheme, batch, median in (("W4A16", 4, 20.0), ("W8A8", 4, 12.0), ("W4A16", 8, 8.0))
+    ]
+    bench = tmp_path / "bench.json"
+    bench.write_text(json.dumps({"model": "var-4", "parameters": 4e8, "rows": rows}))
+    assert read_profile([bench]) == [
+        Timing("var-4", "W4A16", 4e8, 5.0),
+        Timing("var-4", "W8A8", 4e8, 3.0),
+    ]
+    with pytest.raises(FileNotFoundError, match="`bitscape bench --out` writes it"):
+        read_profile([tmp_path / "none.json"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "is no profile"), ('{"model": "a", "parameters": null, "rows": [1]}', "is no profile")],
+)
+def test_what_is_no_profile_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_profile([tmp_path / "bench.json"])

@@ -6,6 +6,12 @@ import pytest
 import torch
 
 from bitscape.models import FAMILIES, Family, assemble, describe
+from bitscape.models.autoencoder import to_uint8
+from bitscape.models.kl import KLTokenizer
+from bitscape.models.multiscale import MultiScaleTokenizer
+from bitscape.models.pixels import PixelTokenizer
+from bitscape.models.prompts import PromptTokenizer
+from bitscape.models.vq import VQTokenizer
 
 
 @pytest.mark.parametrize(
@@ -68,3 +74,30 @@ def test_the_key_bias_of_var_takes_no_gradient() -> None:
     assert not key.any()
     assert query.any()
     assert value.any()
+
+
+@pytest.mark.parametrize(
+    ("family", "told", "rounded"),
+    [
+        ("dit", None, True),
+        ("dit", False, False),
+        ("unet", None, False),
+        ("unet", True, True),
+    ],
+)
+def test_a_tokenizer_tells_how_its_images_become_bytes(
+    family: str, told: bool | None, rounded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = FAMILIES[family].tiny()
+    monkeypatch.setattr(type(pipeline.tokenizer), "rounded", told)
+    with torch.no_grad():
+        latents = pipeline.latents(torch.tensor([1]), steps=2)
+        images = pipeline.tokenizer.from_latents(latents)
+        found = pipeline.adapter.decode(pipeline.tokenizer, latents)
+    assert torch.equal(found, to_uint8(images, rounded=rounded))
+    assert not torch.equal(found, to_uint8(images, rounded=not rounded))
+
+
+def test_of_the_tokenizers_those_of_pixels_and_of_the_zoo_tell() -> None:
+    assert (PixelTokenizer.rounded, MultiScaleTokenizer.rounded) == (True, False)
+    assert {t.rounded for t in (KLTokenizer, VQTokenizer, PromptTokenizer)} == {None}

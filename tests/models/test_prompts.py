@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import bitscape
-from bitscape.api import Model
+from bitscape.api import Model, estimate_quantize
 from bitscape.calibration import record
 from bitscape.models import FAMILIES, Family
 from bitscape.models.autoencoder import AutoencoderConfig
@@ -119,6 +119,17 @@ def test_a_recipe_calibrates_on_its_prompts(pipeline: Pipeline) -> None:
     data = Calibration(samples=2, keep=2, prompts=("a cat",))
     told = apply(recipe.model_copy(update={"calibration": data}), copy.deepcopy(pipeline))
     assert told["calibration"]["labels"] == [[8, 0, 1, 9, 9, 9]] * 2
+
+
+def test_the_cost_of_calibrating_on_prompts_is_told(pipeline: Pipeline) -> None:
+    recipe = find_recipe("rtn-w8a8-static")
+    with pytest.raises(ValueError, match="calibration: prompts:"):
+        estimate_quantize(Model(pipeline), recipe)
+    data = Calibration(samples=2, keep=2, prompts=("a cat",))
+    found = estimate_quantize(Model(pipeline), recipe.model_copy(update={"calibration": data}))
+    assert found.seconds > 0
+    # What records nothing needs no prompts.
+    assert estimate_quantize(Model(pipeline), find_recipe("rtn-w8a8")).seconds > 0
 
 
 def test_a_missing_vocabulary_is_named(tmp_path: Path) -> None:

@@ -76,11 +76,11 @@ def test_static_range_with_a_row_for_each_sample() -> None:
     assert error[0] < 0.1 < error[1]
 
 
-def test_delta_is_baked() -> None:
-    layer, _, x = make("padded")
-    layer.delta = nn.Parameter(torch.randn(12, 8, 3, 3), requires_grad=False)
-    before = layer(x)
-    with pytest.raises(RuntimeError, match="`bake` before"):
+def test_affine_is_refused_while_a_delta_stands_in_the_basis() -> None:
+    layer, conv, x = make("padded")
+    delta = torch.randn(12, 8, 3, 3)
+    layer.delta = nn.Parameter(delta, requires_grad=False)
+    with pytest.raises(RuntimeError, match="remove it before"):
         layer.affine(torch.ones(8))
-    layer.bake()
-    torch.testing.assert_close(layer(x), before)
+    conv.weight.data += delta
+    torch.testing.assert_close(layer(x), conv(x))

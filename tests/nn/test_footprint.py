@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from bitscape.formats import pack, parse_scheme
-from bitscape.nn import QuantLinear, footprint, insert
+from bitscape.nn import QuantConv2d, QuantLinear, footprint, insert
 from bitscape.quantizers import minmax, quantize_weight, weight_grid
-from bitscape.structure import Role, Site, StepClock
+from bitscape.structure import Kind, Role, Site, StepClock
 
 
 def network() -> nn.Module:
@@ -64,5 +64,18 @@ def test_branches_and_prologues_are_counted() -> None:
     plain = footprint(net).model_bits
     layer = net[0]
     layer.affine(torch.full((64,), 2.0), torch.ones(64))
-    layer.split(2)
+    layer.split_off(torch.ones(32, 2), torch.ones(2, 64))
     assert footprint(net).model_bits == plain + 16 * (2 * 64 + 2 * (64 + 32))
+
+
+def test_prologue_of_a_convolution_is_counted_as_that_of_a_linear_layer() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(6, 4, 3)).requires_grad_(False)
+    insert(net, [Site("0", Role.CONV, Kind.CONV)], {"": StepClock()})
+    layer = net[0]
+    assert isinstance(layer, QuantConv2d)
+    plain = footprint(net).model_bits
+    layer.affine(torch.full((6,), 2.0))
+    assert footprint(net).model_bits == plain + 16 * 6
+    layer.affine(torch.full((6,), 2.0), torch.ones(6))
+    assert footprint(net).model_bits == plain + 16 * (2 * 6)

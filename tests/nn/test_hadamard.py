@@ -7,6 +7,7 @@ from bitscape.nn import (
     inverse_hadamard_transform,
     largest_order,
 )
+from bitscape.nn.hadamard import signed_rotation
 
 ORDERS = [1, 2, 4, 12, 20, 24, 28, 36, 40, 44, 60, 64, 76, 128, 144, 192, 1152, 2048]
 
@@ -51,3 +52,12 @@ def test_largest_order_is_the_width_wherever_one_is_known() -> None:
     ]
     assert largest_order(23) == 1
     assert largest_order(92) == 4
+
+
+def test_a_signed_rotation_is_that_of_signed_channels() -> None:
+    drawn = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 24, generator=drawn, dtype=torch.float64)
+    signs = (1.0 - 2.0 * torch.randint(2, (24,), generator=drawn)).double()
+    R = torch.diag(signs) @ torch.kron(torch.eye(2), hadamard_matrix(12)).double() / 12**0.5
+    torch.testing.assert_close(signed_rotation(x, 12, signs), x @ R)
+    assert signed_rotation(x, 0, signs) is x

@@ -36,11 +36,10 @@ def rotate(layer: QuantLinear, rng: random.Random) -> None:
 
 
 def split(layer: QuantLinear, rng: random.Random) -> None:
-    layer.split(rng.randint(1, 4))
-
-
-def bake(layer: QuantLinear, rng: random.Random) -> None:
-    layer.bake()
+    generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
+    rank = rng.randint(1, 4)
+    up = 0.1 * torch.randn(layer.out_features, rank, generator=generator)
+    layer.split_off(up, 0.1 * torch.randn(rank, layer.in_features, generator=generator))
 
 
 def relative(y: torch.Tensor, reference: torch.Tensor) -> float:
@@ -53,7 +52,7 @@ def test_random_sequences_of_exact_methods_preserve_output(seed: int, bias: bool
     rng = random.Random(seed)
     layer, x = make(bias=bias)
     before = layer(x)
-    for edit in rng.choices([affine, rotate, split, bake], k=7):
+    for edit in rng.choices([affine, rotate, split], k=5):
         edit(layer, rng)
     assert relative(layer(x), before) < 1e-5
 
@@ -104,22 +103,22 @@ def test_fold_into_the_producer_preserves_output(absorbed: set[Absorb]) -> None:
     assert relative(layer((x - shift) / scale), before) < 1e-5
 
 
-def test_full_rank_split_leaves_no_residual() -> None:
+def test_splitting_off_the_whole_weight_leaves_no_residual() -> None:
     layer, _ = make(width=16, out=8)
-    layer.split(8)
+    left, values, right = torch.linalg.svd(layer.effective_weight().detach(), full_matrices=False)
+    layer.split_off(left * values, right)
     assert float(layer.effective_weight().detach().abs().max()) < 1e-6
 
 
-def test_bake_merges_delta_and_the_others_ask_for_it() -> None:
+def test_exact_methods_are_refused_while_a_delta_stands_in_the_basis() -> None:
     layer, x = make()
-    layer.delta = nn.Parameter(torch.randn(20, 48))
     before = layer(x)
+    layer.delta = nn.Parameter(torch.randn(20, 48))
     for edit in (affine, rotate, split):
-        with pytest.raises(RuntimeError, match="call `bake` before"):
+        with pytest.raises(RuntimeError, match="remove it before"):
             edit(layer, random.Random(0))
-    layer.bake()
-    assert layer.delta is None
-    assert relative(layer(x), before) < 1e-5
+    layer.delta = None
+    assert torch.equal(layer(x), before)
 
 
 def code(layer: QuantLinear, scheme: str) -> None:
@@ -139,7 +138,7 @@ def test_coded_layer_is_near_the_float_one(scheme: str) -> None:
     assert relative(layer(x), before) < 0.3
 
 
-@pytest.mark.parametrize("edit", [affine, rotate, split, bake])
+@pytest.mark.parametrize("edit", [affine, rotate, split])
 def test_exact_methods_are_refused_once_coded(edit) -> None:
     layer, _ = make()
     code(layer, "W4A16")
@@ -172,8 +171,6 @@ def test_wrong_arguments_are_refused() -> None:
         layer.rotate(12)
     with pytest.raises(ValueError, match="signs"):
         layer.rotate(4, torch.full((16,), 2.0))
-    with pytest.raises(ValueError, match="rank"):
-        layer.split(17)
     scheme = parse_scheme("W4A16").default.weight
     assert scheme is not None
     with pytest.raises(ValueError, match="codes of shape"):

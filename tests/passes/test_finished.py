@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from bitscape.passes import Rounded
-from bitscape.passes.finished import read_finished, write_finished
+from bitscape.passes.finished import read_finished, read_groups, write_finished, write_groups
 from bitscape.quantizers import Grid
 
 
@@ -16,7 +16,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     write_finished(
         path, {name: Rounded(codes.clone(), grid, {"x": 0.1}) for name, grid in grids.items()}
     )
-    found = read_finished(path)
+    found = read_finished(path, "cpu")
     assert sorted(found) == ["a.b", "c"]
     for name, grid in grids.items():
         assert torch.equal(found[name].codes, codes)
@@ -26,4 +26,18 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 def test_nothing_was_written(tmp_path: Path) -> None:
-    assert read_finished(tmp_path / "block.safetensors") == {}
+    assert read_finished(tmp_path / "block.safetensors", "cpu") == {}
+
+
+def test_what_was_written_is_read_onto_another_device(tmp_path: Path) -> None:
+    zero = torch.ones(2, 1, 1)
+    codes, bias = torch.zeros(2, 3, dtype=torch.uint8), torch.ones(2)
+    path = tmp_path / "block.safetensors"
+    write_finished(path, {"a": Rounded(codes, Grid(torch.ones(2, 1, 1), zero), {}, bias)})
+    found = read_finished(path, "meta")["a"]
+    assert isinstance(found.grid, Grid)
+    kept = (found.codes, found.grid.scale, found.grid.zero, found.bias)
+    assert all(tensor is not None and tensor.is_meta for tensor in kept)
+    write_groups(path, {"a": {"scale": torch.ones(2)}})
+    assert read_groups(path, "meta")["a"]["scale"].is_meta
+    assert torch.equal(read_groups(path, "cpu")["a"]["scale"], torch.ones(2))

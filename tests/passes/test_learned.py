@@ -8,7 +8,7 @@ from bitscape.formats import TensorScheme, parse_scheme
 from bitscape.nn import QuantLinear
 from bitscape.passes import Clip, Learned, Nearest, Rounded, UpOrDown
 from bitscape.passes.learned import Affine, LearnedLayer, Settled, starting_affine
-from bitscape.quantizers import dequantize_weight
+from bitscape.quantizers import dequantize_weight, from_groups, to_groups
 from bitscape.structure import Role, Site, StepClock
 
 SCHEMES = ["W4A16", "W3A16,asym", "W3A16@g8", "We2m1A16", "WternaryA16", "MXFP4A16", "NVFP4A16"]
@@ -44,6 +44,37 @@ def test_clipping_without_a_search_starts_there_exactly() -> None:
     assert torch.equal(found.grid.scale, expected.grid.scale)
 
 
+def test_each_end_of_a_range_has_a_factor_of_its_own() -> None:
+    W, scheme = matrix(), weight_scheme("W3A16,asym")
+    learned = Clip().start(W, scheme)
+    factors = {"lower": 0.5, "upper": 0.8}
+    whole = torch.sigmoid(torch.tensor(4.0))
+    with torch.no_grad():
+        for name, factor in factors.items():
+            learned.get_parameter(name).fill_(torch.logit(factor * whole))
+    grid = learned.rounded(W).grid
+    low, high = W.amin(dim=1).view_as(grid.scale), W.amax(dim=1).view_as(grid.scale)
+    span = factors["upper"] * high - factors["lower"] * low
+    torch.testing.assert_close(7 * grid.scale, span, rtol=5e-3, atol=0)
+    assert grid.zero is not None
+    assert bool(
+        (-grid.zero * grid.scale - factors["lower"] * low).abs().le(0.51 * grid.scale).all()
+    )
+
+
+def test_undecided_weights_cost_their_pressure_after_the_warm_up() -> None:
+    W, scheme = matrix(), weight_scheme("W4A16")
+
+    def penalty(progress: float, **words: float) -> float:
+        return float(UpOrDown(**words).start(W, scheme).penalty(progress).detach())
+
+    assert penalty(0.0, warmup=0.5) == penalty(0.49, warmup=0.5) == 0
+    assert penalty(0.51, warmup=0.5) > 0
+    once = penalty(0.7)
+    assert penalty(0.7, pressure=3.0) == pytest.approx(3 * once)
+    assert penalty(0.7, pressure=0.0) == 0
+
+
 @every_scheme
 def test_ranges_and_shares_have_gradients(text: str) -> None:
     W, scheme = matrix(), weight_scheme(text)
@@ -60,9 +91,12 @@ def test_rounding_up_or_down_starts_at_the_weight_itself(text: str) -> None:
     W, scheme = matrix(), weight_scheme(text)
     learned = UpOrDown("minmax").start(W, scheme)
     expected = Nearest("minmax")(W, scheme)
-    reach = W if "M" not in text.upper()[1:] else W.clamp(-1e9, 1e9)
-    inside = (learned.weight(W) - reach).abs() < 1e-4
-    assert inside.float().mean() > 0.9
+    grouped, grid, fmt = to_groups(W, scheme.granularity), learned.grid, scheme.format
+    zero = 0 if grid.zero is None else grid.zero
+    ends = [(end - zero) * grid.scale for end in (fmt.lowest, fmt.highest)]
+    # Where the grid ends before a weight does, as powers of two may, it starts at that end.
+    reach = from_groups(grouped.clamp(*ends), W.shape)
+    torch.testing.assert_close(learned.weight(W), reach, rtol=0, atol=1e-4)
     found = learned.rounded(W)
     # Ties fall either way; everything else is rounded to nearest.
     assert (found.codes == expected.codes).float().mean() > 0.97

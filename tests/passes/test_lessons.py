@@ -1,19 +1,20 @@
 """Lessons: of real images kept encoded for other runs, and of recorded calls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from bitscape.calibration import record
+from bitscape.calibration import CalibrationSet, record
 from bitscape.evaluation import Draw
 from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
 from bitscape.passes import Context, JoinSteps
 from bitscape.passes.answers import answer
 from bitscape.passes.lessons import ImageLessons, RecordedLessons
-from bitscape.structure import Lesson, Pipeline, ReadsPrompts
+from bitscape.structure import Call, Lesson, Pipeline, ReadsPrompts, constant_step
 from bitscape.training import Ranks
 
 
@@ -101,3 +102,51 @@ def test_an_image_at_two_steps_is_one_image() -> None:
     assert context.calibration is not None
     [lesson] = RecordedLessons(context.calibration, 2, 0, Ranks(), pipeline.device)(0)
     assert len(next(lesson.start()).step) == 4 * (2 if pipeline.sampler["guidance"] > 1 else 1)
+
+
+def numbered(count: int, seed: int) -> RecordedLessons:
+    """Lessons of calls of one image that each read their own number."""
+    calls = tuple(Call("", constant_step(0), (torch.tensor([i]),)) for i in range(count))
+    kept = CalibrationSet(calls, {"batch": 1})
+    return RecordedLessons(kept, 1, seed, Ranks(), torch.device("cpu"))
+
+
+def test_an_epoch_reads_every_call_once_in_an_order_of_its_seed() -> None:
+    def epoch(seed: int, number: int) -> list[int]:
+        lessons = numbered(12, seed)
+        steps = range(12 * number, 12 * (number + 1))
+        return [int(arg) for step in steps for arg in calls_of(lessons, step)]
+
+    orders = [epoch(seed, number) for seed in (0, 1) for number in (0, 1)]
+    assert all(sorted(order) == list(range(12)) for order in orders)
+    assert len(set(map(tuple, orders))) == 4
+    assert epoch(1, 1) == orders[3]
+
+
+def test_seeds_read_images_that_lie_far_apart() -> None:
+    pipeline, drawn = FAMILIES["var"].tiny(), []
+    draw = images(pipeline, drawn)
+    for seed in (0, 1):
+        lessons = ImageLessons(draw, pipeline, 2, seed, Ranks())
+        drawn.clear()
+        lessons(0), lessons(3)
+        begin = 2**26 * seed
+        assert drawn == [range(begin, begin + 2), range(begin + 6, begin + 8)]
+
+
+@pytest.mark.parametrize(("share", "labels"), [(0.0, [0, 1]), (1.0, [10, 10])])
+def test_labels_are_dropped_at_the_share_of_the_family(
+    share: float, labels: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = FAMILIES["var"].tiny()
+    adapter, read = pipeline.adapter, []
+    assert adapter.num_classes == 10
+    monkeypatch.setattr(adapter, "config", replace(adapter.config, label_dropout=share))
+    make = adapter.lesson
+    monkeypatch.setattr(
+        adapter,
+        "lesson",
+        lambda latents, given, noise: read.append(given) or make(latents, given, noise),
+    )
+    ImageLessons(images(pipeline, []), pipeline, 2, 0, Ranks())(0)
+    assert [each.tolist() for each in read] == [labels]

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from bitscape.passes import Nesting
+from bitscape.formats import Int, parse_scheme
+from bitscape.models import FAMILIES
+from bitscape.nn import QuantLinear, quantized_sites
+from bitscape.passes import Context, Nearest, Nesting, QuantizeWeights, ReadAt, run
 
 
 def test_the_loss_is_a_weighted_sum_and_others_are_means() -> None:
@@ -40,3 +43,24 @@ def test_what_makes_no_sense_is_refused() -> None:
         Nesting((4, 2), (1.0,))
     with pytest.raises(ValueError, match=r"lies in \[0, 1\]"):
         Nesting((4, 2), codistill=2.0)
+
+
+def test_a_width_is_read_from_the_context_and_no_other_is_left() -> None:
+    pipeline = FAMILIES["llamagen"].tiny()
+    context = Context(parse_scheme("W4A16"))
+    run([QuantizeWeights(Nearest())], pipeline, context)
+    coded = quantized_sites(pipeline.network)
+    context.nested = {4: dict.fromkeys(coded, 1.0), 2: dict.fromkeys(coded, 1.0)}
+    context.report["nested"] = {}
+    ReadAt(2)(pipeline, context)
+    for layer in coded.values():
+        assert isinstance(layer, QuantLinear) and layer.coded is not None
+        assert layer.coded.scheme.format == Int(2)
+    assert not context.nested
+    assert "nested" not in context.report
+
+
+def test_a_width_that_was_not_trained_is_refused() -> None:
+    context = Context(parse_scheme("W4A16"), nested={4: {}, 3: {}})
+    with pytest.raises(ValueError, match=r"trained at \(3, 4\), not at 2 bits"):
+        ReadAt(2)(FAMILIES["llamagen"].tiny(), context)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from bitscape.algorithms import FittedGroups, FixedGrids, relative_error
-from bitscape.formats import parse_scheme
-from bitscape.passes import Greedy, Nearest
-from bitscape.quantizers import dequantize_weight
+from bitscape.algorithms import FittedGroups, FixedGrids, gptq, gptvq, relative_error
+from bitscape.formats import TensorScheme, parse_scheme
+from bitscape.passes import Greedy, Nearest, Vectors, rounders
+from bitscape.quantizers import dequantize_weight, look_up_weight, minmax
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,58 @@ def test_unknown_range_and_missing_hessian_are_errors() -> None:
         Nearest("best")(W, scheme)
     with pytest.raises(ValueError, match="calibration data"):
         Greedy()(W, scheme, None)
+
+
+def correlated(text: str) -> tuple[torch.Tensor, torch.Tensor, TensorScheme]:
+    """A weight, the Hessian of correlated inputs, and the scheme of the weight."""
+    drawn = torch.Generator().manual_seed(0)
+    W, mix = torch.randn(16, 32, generator=drawn), torch.randn(32, 32, generator=drawn)
+    X = torch.randn(100, 32, generator=drawn) @ mix
+    scheme = parse_scheme(text).default.weight
+    assert scheme is not None
+    return W, X.T @ X / 50, scheme
+
+
+@pytest.mark.parametrize("act_order", [False, True], ids=["in order", "act-order"])
+def test_greedy_is_gptq_of_its_settings(act_order: bool) -> None:
+    W, H, scheme = correlated("W3A16")
+    rounded = Greedy("minmax", damping=0.5, act_order=act_order)(W, scheme, H)
+    grids = FixedGrids.of(W, scheme, minmax)
+    expected, report = gptq(W, H, quantizer=grids, damping=0.5, act_order=act_order)
+    W_hat = dequantize_weight(rounded.codes, rounded.grid, scheme)
+    torch.testing.assert_close(W_hat, expected)
+    assert rounded.report["damping"] == report.damping == 0.5
+    other = Greedy("minmax", act_order=act_order)(W, scheme, H)
+    assert not torch.equal(other.codes, rounded.codes)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"iterations": 1}, {"updates": 1}, {"sweeps": 1}, {"damping": 0.5}], ids=str
+)
+def test_vectors_are_gptvq_of_their_settings(changed: dict[str, float]) -> None:
+    W, H, scheme = correlated("W2A16,vq2d")
+    rounded, usual = Vectors(**changed)(W, scheme, H), Vectors()(W, scheme, H)
+    codes, centroids, report = gptvq(W, H, scheme, **changed)
+    assert torch.equal(rounded.codes, codes)
+    W_hat = look_up_weight(rounded.codes, rounded.grid, scheme)
+    torch.testing.assert_close(W_hat, look_up_weight(codes, centroids, scheme), rtol=0, atol=0)
+    assert rounded.report["damping"] == report.damping
+    assert not torch.equal(look_up_weight(usual.codes, usual.grid, scheme), W_hat)
+
+
+@pytest.mark.parametrize(
+    ("name", "rounder", "text"),
+    [("gptq", Greedy(block=8), "W3A16"), ("gptvq", Vectors(block=8), "W2A16,vq2d")],
+)
+def test_columns_go_in_blocks_of_the_size_asked_for(
+    name: str, rounder: Greedy | Vectors, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Results do not depend on it, only memory and time do.
+    asked = []
+    rule = {"gptq": gptq, "gptvq": gptvq}[name]
+    monkeypatch.setattr(
+        rounders, name, lambda *words, **options: asked.append(options) or rule(*words, **options)
+    )
+    W, H, scheme = correlated(text)
+    rounder(W, scheme, H)
+    assert [options["block"] for options in asked] == [8]

@@ -7,8 +7,8 @@ import torch
 from bitscape.calibration import CalibrationSet, RowSamples, observe, record
 from bitscape.models import FAMILIES
 from bitscape.nn import insert
-from bitscape.passes.quantize_weights import layer_of
 from bitscape.passes.sampled_inputs import sampled_inputs
+from bitscape.passes.site_weight import layer_of
 from bitscape.structure import Kind, Pipeline, Site
 
 

@@ -1,6 +1,7 @@
 """Changes of basis: exact in every family, folded where a producer absorbs them, taken back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,8 +26,9 @@ from bitscape.passes import (
     run,
 )
 from bitscape.passes.quantize_weights import within_splits
+from bitscape.passes.transform_inputs import sinks
 from bitscape.quantizers import to_groups
-from bitscape.structure import Absorb, Pipeline, invoke
+from bitscape.structure import Absorb, Pipeline, Role, Site, invoke
 
 Make = Callable[..., Context]
 RULES: dict[str, Rule] = {
@@ -192,7 +194,7 @@ def test_gauge_is_free(pipeline: Pipeline, context: Make) -> None:
 
     run([TransformInputs((Watch(),), step.activations)], pipeline, told)
     view = views[0]
-    width = view.width
+    width = view.sample.width
     scale = torch.linspace(0.5, 2.0, width)
     once, twice = (view.error(Transform("s", scale * c)) for c in (1.0, 4.0))
     assert twice == pytest.approx(once, rel=1e-4)
@@ -209,7 +211,7 @@ def test_gain_without_gain_is_smoothquant(pipeline: Pipeline, context: Make) -> 
             start = next(iter(Gain(alphas=(0.5,), shift=False)(view)))
             assert torch.equal(start.scale, smooth.scale)
             assert start.shift is None
-            ones = torch.ones(view.width)
+            ones = torch.ones(view.sample.width)
             again = smooth.then("again", ones)
             assert torch.equal(again.scale, smooth.scale)
             yield smooth
@@ -222,8 +224,8 @@ def test_dead_channels_stay_finite(pipeline: Pipeline, context: Make) -> None:
 
     class Kill:
         def __call__(self, view):  # type: ignore[no-untyped-def]
-            view.rows.X[:, 0] = 0.0
-            view.rows.low[:, 0] = view.rows.high[:, 0] = 0.0
+            rows = view.sample.rows
+            rows.X[:, 0] = rows.low[:, 0] = rows.high[:, 0] = 0.0
             for W in view.weights:
                 W[:, 1] = 0.0
             for rule in RULES.values():
@@ -234,3 +236,67 @@ def test_dead_channels_stay_finite(pipeline: Pipeline, context: Make) -> None:
             yield Transform()
 
     run([first(Kill(), sequential=False)], pipeline, told)
+
+
+def wanted(pipeline: Pipeline, scheme: str, step: TransformInputs) -> dict[str, dict[str, object]]:
+    """The report's entry of each site whose inputs the pass looked at, from calls of one image."""
+    told = Context(parse_scheme(scheme), record(pipeline, [0], seed=7, batch=1, keep=1))
+    run([step], pipeline, told)
+    entries = told.report["sites"].items()
+    return {name: entry["transform"] for name, entry in entries if "transform" in entry}
+
+
+@pytest.fixture
+def var() -> Pipeline:
+    """A tiny VAR: what the options of the pass mean does not depend on the family."""
+    return FAMILIES["var"].tiny()
+
+
+def test_folds_of_other_roles_are_left_alone(var: Pipeline) -> None:
+    roles = {site.name: site.role.value for site in var.adapter.sites(var.network)}
+    found = wanted(var, "W4A4", first(Smooth(), roles=("qkv",), sequential=False, rows=8))
+    assert {roles[name] for name in found} == {"qkv"}
+    moved = [la.site.role.value for la in linears(var) if la.scale is not None]
+    assert set(moved) <= {"qkv"}
+
+
+def test_work_at_run_time_has_to_save_its_toll() -> None:
+    folded = {}
+    for toll in (0.0, 0.999):
+        rules = (Smooth(), Rotate())
+        step = TransformInputs(
+            rules, QuantizeActivations(), online=True, toll=toll, sequential=False, rows=32
+        )
+        folded[toll] = {e["folded"] for e in wanted(FAMILIES["var"].tiny(), "W4A4", step).values()}
+    assert folded == {0.0: {True, False}, 0.999: {True}}
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(None, 4), (1e-9, 2)])
+def test_a_budget_bounds_the_candidates(seconds: float | None, tried: int, var: Pipeline) -> None:
+    rules = (Smooth((0.25, 0.5, 0.75)),)
+    step = TransformInputs(rules, QuantizeActivations(), sequential=False, rows=8, seconds=seconds)
+    # x itself counts, and each fold may try one candidate.
+    assert {entry["tried"] for entry in wanted(var, "W4A4", step).values()} == {tried}
+
+
+def test_later_blocks_read_rounded_ones_if_that_is_wanted() -> None:
+    errors = []
+    for sequential in (True, False):
+        step = TransformInputs((), QuantizeActivations(), sequential=sequential, rows=32)
+        found = wanted(FAMILIES["var"].tiny(), "W2A4", step)
+        errors.append({name: entry["output_error_before"] for name, entry in found.items()})
+    assert errors[0].keys() == errors[1].keys()
+    for name, error in errors[0].items():
+        if name.startswith("blocks.0."):
+            assert error == errors[1][name]
+        elif name.startswith("blocks.1."):
+            assert error != errors[1][name]
+
+
+def test_sinks_are_the_leading_tokens_apart() -> None:
+    alone, first_run, later = (Site("fc", Role.FC1, runs=runs) for runs in ((), (0, 1), (0, 1, 5)))
+    vector = replace(first_run, tokens=False)
+    var, dit = FAMILIES["var"].tiny(), FAMILIES["dit"].tiny()
+    found = [sinks(site, var) for site in (alone, first_run, later, vector)]
+    assert found == [1, 1, 5, 0]
+    assert sinks(later, dit) == 0

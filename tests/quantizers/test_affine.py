@@ -9,7 +9,6 @@ from bitscape.quantizers import (
     lsq_quantize,
     minmax,
     quantize,
-    straight_through,
 )
 
 FORMATS: list[Format] = [Int(4), Int(3, signed=False), Float(2, 1), Float(4, 3), Ternary()]
@@ -101,12 +100,6 @@ def test_dtype_of_the_input_is_kept() -> None:
     grid = minmax(x, Int(8), True)
     assert grid.scale.dtype == torch.float32
     assert fake_quantize(x, grid, Int(8)).dtype == torch.bfloat16
-
-
-def test_straight_through_is_exact_forwards() -> None:
-    u = (weight() * 1e6).requires_grad_()
-    fmt = Int(8)
-    assert torch.equal(straight_through(u, fmt), fmt.round(u.detach()))
 
 
 def test_scale_and_zero_of_different_shapes_are_refused() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from bitscape.calibration import record
 from bitscape.models import FAMILIES
+from bitscape.nn import quantized_sites
 from bitscape.recipes import Calibration, Recipe, apply, find_recipe
 
 SMALL = Calibration(samples=4, batch=2, keep=2)
@@ -65,6 +66,17 @@ def test_bad_weight_is_found_before_anything_is_recorded() -> None:
     pipeline.network.get_submodule("blocks.0.ada").weight.data[0, 0] = torch.inf
     with pytest.raises(ValueError, match="blocks.0.ada has NaN or infinity"):
         apply(recipe("gptq-w4a16"), pipeline, progress=lambda *_: pytest.fail("too late"))
+
+
+def test_only_sites_that_are_touched_are_quantized() -> None:
+    pipeline, whole = (FAMILIES["var"].tiny() for _ in range(2))
+    first = {s.name for s in whole.adapter.sites(whole.network) if s.name.startswith("blocks.0.")}
+    report = apply(recipe("rtn-w4a8"), pipeline, touched=first.__contains__)
+    told = apply(recipe("rtn-w4a8"), whole)
+    assert set(report["sites"]) == set(quantized_sites(pipeline.network)) == first
+    # As the whole network has them, under the scheme that the recipe names.
+    assert report["scheme"] == told["scheme"] == "W4A8"
+    assert report["sites"] == {name: told["sites"][name] for name in report["sites"]}
 
 
 def test_recipe_of_another_family_is_refused() -> None:

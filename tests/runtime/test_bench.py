@@ -3,12 +3,12 @@ import time
 import torch
 from torch import nn
 
-from bitscape.runtime import compare, describe_machine, time_block, time_callable
+from bitscape.runtime import FLOATS, compare, describe_machine, time_block
 from bitscape.structure import Role
 
 
 def test_latency_is_what_the_call_takes() -> None:
-    latency = time_callable(lambda: time.sleep(0.005), seconds=0.05)
+    latency = compare({"sleep": lambda: time.sleep(0.005)}, seconds=0.05)["sleep"]
     assert 5.0 <= latency.p10 <= latency.median <= latency.p90
     assert latency.runs >= 3
 
@@ -29,7 +29,7 @@ def test_block_is_timed_in_every_variant_and_left_alone() -> None:
     before = [parameter.clone() for parameter in block.parameters()]
     roles = {"0": Role.FC1, "2": Role.FC2}
     rows = time_block(block, [torch.randn(2, 8, 64)], roles=roles, seconds=0.01)
-    assert [row.variant for row in rows][:2] == ["fp32", "bf16"]
+    assert [row.variant for row in rows][:2] == list(FLOATS)
     assert all(row.latency.median > 0 for row in rows)
     assert {row.variant: row.resident_bytes for row in rows}["bf16"] * 2 == rows[0].resident_bytes
     assert all(torch.equal(a, b) for a, b in zip(before, block.parameters(), strict=True))

@@ -14,7 +14,7 @@ from bitscape.quantizers import (
     tiles_of,
     weight_grid,
 )
-from bitscape.runtime import KERNELS, Capabilities
+from bitscape.runtime import KERNELS, Capabilities, choose_kernels, int8
 from bitscape.structure import Role, Site, StepClock
 
 ALL = Capabilities(vnni=True, bf16=True)
@@ -27,10 +27,6 @@ CASES = [
     *(("int8-unpack", f"W{bits}A8") for bits in range(2, 8)),
     ("int8-unpack", "W4A8,static"),
     ("int8-unpack", "W6A6"),
-    ("int4pack-w4a16", "W4A16"),
-    ("int4pack-w4a16", "W4A16,asym"),
-    ("int4pack-w4a16", "W4A16@g32"),
-    ("int4pack-w4a16", "W4A16@g64,asym"),
     *(("bf16-unpack", f"W{bits}A16") for bits in range(2, 9)),
     ("bf16-unpack", "W3A16,asym"),
     ("bf16-unpack", "W4A16@g64"),
@@ -96,9 +92,9 @@ def check(kernel: str, layer: QuantLinear, x: torch.Tensor, *, slack: float = 1.
     assert float(difference) <= slack * KERNELS[kernel].tolerance
 
 
-def runnable(kernel: str, layer: QuantLinear, rows: int | None = 4) -> None:
-    assert KERNELS[kernel].supports(layer, ALL, rows=rows) is None
-    if KERNELS[kernel].supports(layer, MACHINE, rows=rows) is not None:
+def runnable(kernel: str, layer: QuantLinear) -> None:
+    assert KERNELS[kernel].supports(layer, ALL) is None
+    if KERNELS[kernel].supports(layer, MACHINE) is not None:
         pytest.skip("this machine lacks the instructions")
 
 
@@ -109,6 +105,12 @@ def test_kernel_equals_the_layer(kernel: str, text: str, bias: bool) -> None:
     runnable(kernel, layer)
     clock.set(torch.zeros(1, 1, dtype=torch.int64))
     check(kernel, layer, torch.randn(2, 5, 128))
+
+
+@pytest.mark.parametrize(("kernel", "text"), CASES)
+def test_a_kernel_can_be_had_by_its_name(kernel: str, text: str) -> None:
+    network = nn.Sequential(make(text)[0])
+    assert choose_kernels(network, kernel=kernel, machine=ALL)[0].kernel == kernel
 
 
 @pytest.mark.parametrize("prologue", ["affine", "scale", "shift", "rotate", "affine rotate"])
@@ -129,6 +131,19 @@ def test_step_tables_follow_the_clock(text: str, shape: tuple[int, int]) -> None
     runnable(kernel, layer)
     clock.set(torch.arange(shape[0] * shape[1]).view(shape) % 7)
     check(kernel, layer, torch.randn(2, 5, 128))
+
+
+@pytest.mark.parametrize("text", ["W8A8", "W4A8", "W8A8,static", "W4A8,static"])
+def test_rows_keep_their_own_ranges_in_every_part(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "_CHUNK", 3)
+    layer, clock = make(text, rows=3)
+    names = ("int8-unpack", "int8-w8a8-dynamic", "onednn-w8a8-static")
+    [kernel] = [name for name in names if KERNELS[name].supports(layer, ALL) is None][-1:]
+    runnable(kernel, layer)
+    clock.set(torch.arange(10).view(2, 5) % 7)
+    check(kernel, layer, torch.randn(2, 5, 128) * torch.logspace(-1, 0, 10).view(2, 5, 1))
 
 
 @pytest.mark.parametrize(("kernel", "text"), [*CASES[:3], CASES[5], ("bf16-unpack", "W4A16")])
@@ -168,24 +183,12 @@ def test_int8_takes_extreme_inputs() -> None:
         ("int8-unpack", "W4A8,asym", "zero points"),
         ("int8-unpack", "W4A8@g64", "scale a group"),
         ("int8-unpack", "MXFP4", "not integer"),
-        ("int4pack-w4a16", "W3A16", "3 bits"),
         ("bf16-unpack", "W4A8", "quantized"),
     ],
 )
 def test_reason_is_given(kernel: str, text: str, reason: str) -> None:
     layer, _ = make(text)
-    assert reason in str(KERNELS[kernel].supports(layer, ALL, rows=4))
-
-
-def test_int4_guards_against_what_crashes() -> None:
-    kernel = KERNELS["int4pack-w4a16"]
-    odd, _ = make("W4A16", out=24)
-    narrow, _ = make("W4A16", width=40)
-    good, _ = make("W4A16")
-    assert "multiple of 16" in str(kernel.supports(odd, ALL, rows=4))
-    assert "no group" in str(kernel.supports(narrow, ALL, rows=4))
-    assert "not known" in str(kernel.supports(good, ALL))
-    assert "not 64" in str(kernel.supports(good, ALL, rows=64))
+    assert reason in str(KERNELS[kernel].supports(layer, ALL))
 
 
 def test_missing_instructions_are_a_reason() -> None:
@@ -250,6 +253,6 @@ def test_codebooks_run_dequantized_and_nowhere_else(text: str) -> None:
     codes = torch.randint(entries, (48, 128 // dim)).to(torch.uint8)
     centroids = round_centroids(torch.randn(tiles, entries, dim))
     layer.set_codes(codes, centroids, scheme.weight)
-    supported = [name for name, k in KERNELS.items() if k.supports(layer, ALL, rows=4) is None]
+    supported = [name for name, k in KERNELS.items() if k.supports(layer, ALL) is None]
     assert supported == ["dequant"]
     check("dequant", layer, torch.randn(3, 128))

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -80,10 +83,9 @@ def test_unknown_kernel_names_the_known_ones() -> None:
         pack_network(network("W8A8"), kernel="fast")
 
 
-@pytest.mark.parametrize("rows", [None, 4, 64])
-def test_int4_kernel_is_chosen_for_few_rows_only(rows: int | None) -> None:
-    choice = pack_network(network("W4A16"), rows=rows, machine=ALL)[0]
-    assert choice.kernel == ("int4pack-w4a16" if rows == 4 else "bf16-unpack")
+def test_every_kernel_is_documented_in_the_order_of_preference() -> None:
+    page = Path(__file__).parents[2] / "docs" / "kernels.md"
+    assert re.findall(r"^\| `([^`]+)` \|", page.read_text(), re.MULTILINE) == list(KERNELS)
 
 
 def test_packed_network_holds_fewer_bytes() -> None:

@@ -1,10 +1,12 @@
+"""Codes of activations: those of the grid, whole and in parts."""
+
 import pytest
 import torch
 
 from bitscape.formats import Granularity, Int, TensorScheme
 from bitscape.nn import QuantLinear
 from bitscape.quantizers import bounds_grid, quantize
-from bitscape.runtime.rounding import rounder
+from bitscape.runtime.rounding import Rounded, rounder
 from bitscape.structure import Role, Site, StepClock
 
 
@@ -28,3 +30,14 @@ def test_codes_are_those_of_the_grid(bits: int, signed: bool, dtype: torch.dtype
     assert bool((difference[1:] == 0).all())
     assert float(difference.abs().max()) <= 1
     assert float(rounded.scale) == float(grid.scale)
+
+
+@pytest.mark.parametrize("by_row", [True, False], ids=["by row", "shared"])
+def test_parts_take_their_rows_of_the_grid_along(by_row: bool) -> None:
+    codes = torch.arange(14).view(7, 2)
+    scale = torch.arange(1.0, 8.0).view(7, 1) if by_row else 0.5
+    zero = torch.arange(7).view(7, 1) if by_row else 3
+    parts = list(Rounded(codes, scale, zero).parts(3))
+    values = [part.scale * (part.codes - part.zero) for _, part in parts]
+    assert torch.equal(torch.cat(values), scale * (codes - zero))
+    assert [place.start for place, _ in parts] == [0, 3, 6]

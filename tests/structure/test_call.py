@@ -65,3 +65,17 @@ def test_an_error_inside_the_network_still_unsets_the_clock() -> None:
         drive(Failing(), walk(1), {"": clock})
     with pytest.raises(RuntimeError):
         clock.read()
+
+
+def test_a_call_moves_with_all_its_tensors_and_nothing_else() -> None:
+    cache = object()
+    state = {"mask": torch.zeros(2), "cache": cache}
+    call = Call("head", constant_step(3), (torch.zeros(2, 3), 4, None), state)
+    moved = call.to("meta")
+    tensors = [moved.step, moved.args[0], moved.state["mask"]]
+    assert all(tensor.is_meta for tensor in tensors)
+    assert [tuple(t.shape) for t in tensors] == [(1, 1), (2, 3), (2,)]
+    assert moved.net == "head"
+    assert moved.args[1:] == (4, None)
+    assert moved.state["cache"] is cache
+    assert not call.args[0].is_meta

@@ -43,3 +43,13 @@ def test_unsetting_makes_the_next_read_an_error() -> None:
 
 def test_the_index_is_not_saved() -> None:
     assert not StepClock().state_dict()
+
+
+def test_setting_never_changes_what_was_given() -> None:
+    clock = StepClock()
+    given = [torch.tensor([[3], [7]]), torch.tensor([[900], [901]]), torch.tensor([[1], [2]])]
+    before = [index.clone() for index in given]
+    for index in given:
+        clock.set(index)
+    clock.read().add_(1)
+    assert all(torch.equal(now, then) for now, then in zip(given, before, strict=True))

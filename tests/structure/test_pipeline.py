@@ -1,5 +1,6 @@
 """Sampling: batch size changes nothing, wrong labels are refused."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,3 +40,18 @@ def test_labels_become_int64() -> None:
 
 def test_a_chain_reads_the_block_before() -> None:
     assert [block.inputs for block in chain(["a", "b", "c"])] == [(), ("a",), ("b",)]
+
+
+@pytest.mark.unchecked
+@pytest.mark.parametrize("label", [3.7, np.float32(3), None])
+def test_a_fraction_of_a_class_is_refused(label: object) -> None:
+    with pytest.raises(ValueError, match="is no class: give a whole number"):
+        FAMILIES["var"].tiny().conditions([0, label])  # type: ignore[list-item]
+
+
+def test_class_numbers_of_other_libraries_pass() -> None:
+    pipeline = FAMILIES["var"].tiny()
+    assert pipeline.conditions(np.array([1, 2]).tolist()).tolist() == [1, 2]
+    assert pipeline.conditions(torch.tensor([1, 2])).tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"whole numbers: got a tensor of torch\.float32"):
+        pipeline.conditions(torch.tensor([1.0, 2.5]))

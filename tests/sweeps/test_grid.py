@@ -89,12 +89,28 @@ def test_a_missing_recipe_file_is_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("models: [a]", "recipes: Field required"),
-        ("models: []\nrecipes: [x]", "models: "),
-        ("models: [a, a]\nrecipes: [x]", "a is listed twice"),
-        ("models: [a]\nrecipes: [x]\nseed: 3", "seed: Extra inputs"),
-        ("models: [a]\nrecipes: [x]\nevaluations: [{n: 2}]", "n = 2: it must be at least 4"),
-        ("models: [a]\nrecipes: [x]\nseeds: [one]", "seeds.0: "),
+        ("models: [a]", r"grid.yaml: recipes is missing: a grid names .* `recipes:`"),
+        ("models: []\nrecipes: [x]", "models is empty: name at least one"),
+        ("models: a\nrecipes: [x]", "models: 'a' is no list: write it in brackets"),
+        ("models: [a, a]\nrecipes: [x]", "models: a is listed twice"),
+        (
+            "models: [a]\nrecipes: [x]\nseed: 3",
+            "no key seed: choose of models, recipes",
+        ),
+        ("models: [a]\nrecipes: [x]\n1: 2", "no key 1: choose of models"),
+        (
+            "models: [a]\nrecipes: [x]\nevaluations: [{m: 2}]",
+            "no key evaluations.0.m: choose of n, seeds, losses",
+        ),
+        ("models: [a]\nrecipes: [x]\nevaluations: [5]", "evaluations.0: 5 has no keys: write {n:"),
+        (
+            "models: [a]\nrecipes: [x]\nevaluations: [{n: 2}]",
+            "evaluations: n = 2: it must be at least 4",
+        ),
+        (
+            "models: [a]\nrecipes: [x]\nseeds: [one]",
+            "seeds.0: 'one': input should be a valid integer",
+        ),
         ("- a\n- b", "holds no grid"),
         ("models: [a", "is not YAML"),
     ],
@@ -103,3 +119,10 @@ def test_a_wrong_grid_is_explained_in_one_line(tmp_path, text, message) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         read_grid(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+def test_a_grid_in_another_encoding_is_named(tmp_path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_bytes(YAML.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"grid\.yaml is not text in UTF-8"):
+        read_grid(path)

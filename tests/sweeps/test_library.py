@@ -13,13 +13,17 @@ from bitscape import api
 from bitscape.evaluation import EvaluationProtocol
 from bitscape.laws import RunRecord, load
 from bitscape.models import FAMILIES
-from bitscape.recipes import find_recipe
+from bitscape.recipes import Recipe, find_recipe
+from bitscape.recipes.recipe import Calibration
 from bitscape.sweeps import RECORDS, Grid, estimate, from_grid, library, sweep
+from bitscape.sweeps.grid import Cell, Evaluation
 from bitscape.sweeps.library import LibraryRunner
 from bitscape.zoo.protocol import real_latents
 
 SMALL = {"n": 20, "seeds": [0], "losses": 8, "paths": 4, "shard": 10}
 SIDE = 16
+UNFIT = "rtn-w4a16@g1000"
+"""A recipe whose groups divide no width here."""
 
 
 class ToyExtractor(nn.Module):
@@ -52,13 +56,14 @@ def toy_protocol() -> EvaluationProtocol:
 def tiny_models(toy_protocol) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "load", lambda name: api.Model(FAMILIES[name].tiny()))
+        patch.setattr(from_grid, "known_names", lambda: list(FAMILIES))
         patch.setattr(from_grid, "shapes_protocol", lambda: toy_protocol)
         yield
 
 
 def write_grid(folder: Path, family: str) -> Path:
     path = folder / "grid.yaml"
-    grid = {"models": [family], "recipes": ["full-precision", "rtn-w4a16", "rtn-w99a16"]}
+    grid = {"models": [family], "recipes": ["full-precision", "rtn-w4a16", UNFIT]}
     path.write_text(json.dumps(grid | {"evaluations": [SMALL]}))
     return path
 
@@ -92,9 +97,9 @@ def test_records_hold_the_costs_and_the_quality(records) -> None:
     assert partner == full.quality.metrics["full_precision"]["fd_shapes"]
 
 
-def test_a_wrong_recipe_fails_its_cell_only(records) -> None:
-    assert records["rtn-w99a16"].status == "failed"
-    assert "rtn-w99a16" in records["rtn-w99a16"].reason
+def test_a_recipe_that_does_not_fit_fails_its_cell_only(records) -> None:
+    assert records[UNFIT].status == "failed"
+    assert "groups of 1000 do not divide" in records[UNFIT].reason
 
 
 def test_only_the_samples_of_full_precision_stay(runs) -> None:
@@ -106,7 +111,7 @@ def test_the_estimate_samples_but_leaves_nothing_behind(tmp_path) -> None:
     found = estimate([write_grid(tmp_path, "dit")], tmp_path / "runs")
     assert found.cells == 3
     assert found.seconds > 0
-    assert len(found.unready) == 1 and "rtn-w99a16" in found.unready[0]
+    assert found.unready == ()
     assert found.disk_bytes > 0
     assert not (tmp_path / "runs").exists()
 
@@ -137,15 +142,32 @@ def test_recipes_of_equal_needs_share_what_was_recorded(
         library, "recorded", lambda *words, **options: made.append(1) or recorded(*words, **options)
     )
     grid = Grid(models=("var",), recipes=("gptq-w4a16", "rtn-w8a8-static", "gptq-w3a16"))
-    cells = grid.cells(tmp_path)
-    alone = api.quantize(api.load("var"), "gptq-w4a16").report
-    for cell in cells:
+    for cell in grid.cells(tmp_path):
         # A fresh runner each: what is shared lies on the disk.
         runner = pickle.loads(pickle.dumps(LibraryRunner(toy_protocol, tmp_path)))
         runner.full(cell)
-        found, _ = runner.quantized(cell, find_recipe(cell.recipe))
-        assert cell is not cells[0] or found.report == alone
+        runner.quantized(cell, find_recipe(cell.recipe))
     assert len(made) == 1
+
+
+def test_the_seed_of_a_cell_is_that_of_its_recording_and_its_method(toy_protocol, tmp_path) -> None:
+    recipe = Recipe(
+        name="turned",
+        method="quarot",
+        scheme="W4A8",
+        calibration=Calibration(samples=2, batch=2, keep=1),
+    )
+    runner = LibraryRunner(toy_protocol, tmp_path)
+    first, second = (
+        runner.quantized(Cell("var", recipe.name, seed, Evaluation()), recipe)[0] for seed in (0, 1)
+    )
+    alone = api.quantize(api.load("var"), recipe, seed=1)
+    assert second.report == alone.report
+    zeroth, found, expected = (
+        model.pipeline.network.state_dict() for model in (first, second, alone)
+    )
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert any(not torch.equal(found[name], zeroth[name]) for name in zeroth)
 
 
 def test_nested_codes_are_trained_once_and_read_at_each_width(
@@ -170,3 +192,28 @@ def test_nested_codes_are_trained_once_and_read_at_each_width(
     assert [one.scheme for one in (whole, three, two)] == ["W4A16", "W3A16", "W2A16"]
     assert [one.recipe for one in (whole, two)] == [recipe, f"{recipe} at 2 bits"]
     assert "bits" not in whole.evaluation and two.evaluation["bits"] == 2
+
+
+def test_estimates_are_shared_by_schemes_and_by_nothing_else(
+    toy_protocol, tmp_path, monkeypatch
+) -> None:
+    found = {
+        name: Recipe(name=name, method="topkld", scheme=scheme, options={"steps": steps})
+        for name, scheme, steps in (
+            ("short", "W4A16", 400),
+            ("wide", "W8A16", 400),
+            ("long", "W4A16", 4000),
+        )
+    }
+    asked: list[int] = []
+
+    def counted(model: api.Model, recipe: Recipe) -> api.Estimate:
+        asked.append(recipe.options["steps"])
+        return api.Estimate(float(recipe.options["steps"]), 0, 0)
+
+    monkeypatch.setattr(library, "find_recipe", found.__getitem__)
+    monkeypatch.setattr(api, "estimate_quantize", counted)
+    runner = LibraryRunner(toy_protocol, tmp_path)
+    cells = [Cell(model="var", recipe=name, seed=0, evaluation=Evaluation()) for name in found]
+    assert [runner.quantization(cell).seconds for cell in cells] == [400, 400, 4000]
+    assert asked == [400, 4000]

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from bitscape.training import Plan, Run, adamw, muon, train
+from bitscape.training import Plan, Run, adamw, train
 
 
 class Regression:
@@ -64,15 +63,6 @@ def test_the_rate_rises_stays_and_falls() -> None:
     assert plan.factor(50) == 1
     assert plan.factor(90) == pytest.approx(0.5)
     assert plan.factor(99) < 0.06
-
-
-def test_muon_and_adamw_share_the_parameters_between_them() -> None:
-    module = Regression().module
-    matrices = [p for p in module.parameters() if p.ndim == 2]
-    optimizers = muon(module, matrices, 1e-3)
-    held = [p for o in optimizers for g in o.param_groups for p in g["params"]]
-    assert {id(p) for p in held} == {id(p) for p in module.parameters()}
-    assert len(held) == len(list(module.parameters()))
 
 
 def test_a_broken_layer_is_named(tmp_path: Path) -> None:
@@ -161,16 +151,35 @@ def test_a_run_that_leaves_its_start_behind_warns_before_it_is_stopped(tmp_path:
     assert len(told) == 1
 
 
-def test_muon_trains_a_kernel_as_its_matrix() -> None:
-    x = torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    torch.manual_seed(0)
-    conv, linear = nn.Conv2d(3, 6, 2, bias=False), nn.Linear(12, 6, bias=False)
-    linear.load_state_dict({"weight": conv.weight.detach().flatten(1)})
-    windows = functional.unfold(x, 2).transpose(1, 2)
-    for module, given in ((conv, x), (linear, windows)):
-        [optimizer, _] = muon(module, [module.weight], 1e-2)
-        for _ in range(3):
-            optimizer.zero_grad()
-            module(given).square().sum().backward()
-            optimizer.step()
-    torch.testing.assert_close(conv.weight.flatten(1), linear.weight, rtol=1e-4, atol=1e-5)
+def test_the_result_is_the_average_of_the_steps(tmp_path: Path) -> None:
+    task, steps = Regression(), []
+    [optimizer] = adamw(task.module, 1e-2)
+    optimizer.register_step_post_hook(
+        lambda *_: steps.append([p.detach().clone() for p in task.module.parameters()])
+    )
+    train(task, [optimizer], Plan(steps=2, warmup=0, average=0.5), Run(tmp_path))
+    for found, first, second in zip(task.module.parameters(), *steps, strict=True):
+        # The second average keeps the share (1 + 1) / (10 + 1) of the first.
+        torch.testing.assert_close(found.detach(), (2 * first + 9 * second) / 11)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e9], ids=["clipped", "free"])
+def test_a_step_follows_the_gradient_up_to_the_clip(tmp_path: Path, clip: float) -> None:
+    task = Regression()
+    before = nn.utils.parameters_to_vector(task.module.parameters()).detach()
+    task.losses(0)["loss"].backward()
+    gradient = torch.cat([p.grad.flatten() for p in task.module.parameters() if p.grad is not None])
+    assert gradient.norm() > 1e-3
+    optimizer = torch.optim.SGD(task.module.parameters(), lr=2.0)
+    train(task, [optimizer], Plan(steps=1, warmup=0, clip=clip), Run(tmp_path))
+    moved = nn.utils.parameters_to_vector(task.module.parameters()).detach() - before
+    expected = -2.0 * gradient * min(1.0, clip / float(gradient.norm()))
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_line_of_the_log_is_the_mean_of_its_steps(tmp_path: Path) -> None:
+    for every in (1, 4):
+        fit(Regression(), tmp_path / str(every), Plan(steps=10, log_every=every))
+    single = [line["loss"] for line in logged(tmp_path / "1")]
+    means = [sum(part) / len(part) for part in (single[:4], single[4:8], single[8:])]
+    assert [line["loss"] for line in logged(tmp_path / "4")] == pytest.approx(means)

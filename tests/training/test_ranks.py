@@ -25,7 +25,7 @@ from bitscape.passes import (
     Training,
     run,
 )
-from bitscape.training import Ranks, muon, whole
+from bitscape.training import Ranks, muon, process_group, whole
 
 
 def images(part: range) -> tuple[Tensor, Tensor]:
@@ -159,3 +159,26 @@ def test_a_batch_is_shared_out_in_order_and_evenly() -> None:
     assert [list(Ranks(rank, 2).share(range(6))) for rank in (0, 1)] == [[0, 1, 2], [3, 4, 5]]
     with pytest.raises(ValueError, match="a batch of 5 does not divide among 2"):
         Ranks(0, 2).share(range(5))
+
+
+def test_a_process_on_its_own_joins_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with process_group("cpu") as joined:
+        assert joined == ("cpu", True) and Ranks.current() == Ranks()
+    assert not distributed.is_initialized()
+
+
+def test_a_started_process_joins_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joining and leaving are only noted: the other process does not exist."""
+    words: list[str] = []
+
+    def join(backend: str) -> None:
+        words.append(backend)
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "init_process_group", join)
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: words.append("left"))
+    monkeypatch.setattr(Ranks, "current", lambda: Ranks(rank=1, count=2))
+    with process_group("cpu") as joined:
+        assert joined == ("cpu", False)
+    assert words == ["gloo", "left"]

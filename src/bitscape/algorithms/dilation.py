@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bitscape.algorithms.gps import balancing_scale
+
 Channels = Float[Tensor, " channel"]
 
 # A nearly dead column could be dilated without end, and its activations would vanish.
@@ -45,10 +47,8 @@ def balanced_dilation_scale(
     error where their range does not shrink.
     """
     reach = (ends / full).amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    live = (A > 0) & (B > 0)
-    ratio = (B / A.where(live, torch.ones_like(A))).pow(0.25).where(live, torch.ones_like(A))
     within = (ends / reach).amax(dim=0)
-    return torch.maximum(within, full * ratio).clamp(min=1.0).minimum(full)
+    return torch.maximum(within, full * balancing_scale(A, B)).clamp(min=1.0).minimum(full)
 
 
 def _one(W: Tensor) -> Tensor:

@@ -39,10 +39,15 @@ def gps_gain_factors(A: Channels, B: Channels, widest: int) -> Channels:
     The code of the paper multiplies all of them by a common s*, which no quantizer notices, but
     not the degenerate channels, which so fall out of the common gauge.
     """
-    live = (A > 0) & (B > 0)
-    t = (B / A.where(live, torch.ones_like(A))).pow(0.25).where(live, torch.ones_like(A))
+    t = balancing_scale(A, B)
     t[widest] = 1.0
     return t
+
+
+def balancing_scale(A: Channels, B: Channels) -> Channels:
+    """(B_i / A_i)^(1/4), behind which both shares are sqrt(A_i B_i); 1 where either is nothing."""
+    live, ones = (A > 0) & (B > 0), torch.ones_like(A)
+    return (B / A.where(live, ones)).pow(0.25).where(live, ones)
 
 
 def within_validity(t: Channels, spans: Channels) -> Channels:

@@ -3,15 +3,15 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
+
+from bitscape.algorithms.divergences import forward_kl
 
 
 def divergence(
     reference: Float[Tensor, "batch token code"], logits: Float[Tensor, "batch token code"]
 ) -> Float[Tensor, "batch token"]:
     """KL(reference || logits) of the distributions of each token, in nats."""
-    p, q = (functional.log_softmax(x.float(), dim=-1) for x in (reference, logits))
-    return (p.exp() * (p - q)).sum(dim=-1)
+    return forward_kl(logits, reference)
 
 
 def relative_square(

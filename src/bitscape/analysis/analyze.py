@@ -12,7 +12,7 @@ from bitscape.analysis.steps import step_study
 from bitscape.analysis.tolerance import accumulation_study, tolerance_study
 from bitscape.analysis.trace import Subject, run
 from bitscape.evaluation import Report, silent
-from bitscape.evaluation.storage import write_whole
+from bitscape.files import write_whole
 from bitscape.structure import Kind, Pipeline, Role
 
 # Their outputs are added to the stream or leave the network, so no fold rescales them.

@@ -1,5 +1,6 @@
 """The Python interface: load a model, quantize it, sample, save, evaluate."""
 
+from bitscape.api.analyze import analyze
 from bitscape.api.catalogue import catalogue
 from bitscape.api.compare import Comparison, compare
 from bitscape.api.distill import distill, trained_recipe
@@ -18,6 +19,7 @@ __all__ = [
     "Estimate",
     "LayerPlan",
     "Model",
+    "analyze",
     "catalogue",
     "compare",
     "distill",

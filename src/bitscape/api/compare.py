@@ -1,13 +1,15 @@
 """Two models on the same seeds: pictures, and how far apart they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxtyping import UInt8
 from numpy import ndarray
 
 from bitscape.api.model import Model
-from bitscape.evaluation import agreement, psnr, squared_error, ssim
+from bitscape.evaluation import agreement
+from bitscape.evaluation.measure import Likeness, json_number
+from bitscape.structure import Pipeline
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ def compare(
 ) -> Comparison:
     """Draw labels or prompts with both models from the same random streams.
 
+    Both are drawn with the sampler of `model`, as `evaluate` does: a recipe may have changed it.
     PSNR is that of the mean squared error, infinite (null) for equal images. Token agreement and
     KL, along shared randomness, exist for discrete families only.
     """
@@ -32,39 +35,33 @@ def compare(
             f"{reference.name} is a {reference.pipeline.family} and {model.name} a "
             f"{model.pipeline.family}: compare models of one family"
         )
-    first, second = (one.pipeline.sample(labels, seed=seed).cpu() for one in (reference, model))
-    errors, structures = squared_error(first, second), ssim(first, second)
+    ours = model.pipeline
+    theirs = replace(reference.pipeline, sampler=ours.sampler)
+    first, second = (one.sample(labels, seed=seed).cpu() for one in (theirs, ours))
+    alike = Likeness.of([(first, second)])
     numbers: dict[str, Any] = {
         "models": [reference.name, str(model.source or model.name)],
         "seed": seed,
+        "sampler": dict(ours.sampler),
         "n": len(labels),
-        "psnr": _finite(psnr(errors)),
-        "ssim": float(structures.mean()),
-        "identical_images": float((errors == 0).double().mean()),
-        **_tokens(reference, model, labels, seed),
+        **_as_json(alike.numbers()),
+        **_tokens(theirs, ours, labels, seed),
         "images": [
-            {
-                "prompt" if isinstance(label, str) else "class": label,
-                "psnr": _finite(psnr(error.reshape(1))),
-                "ssim": float(structure),
-            }
-            for label, error, structure in zip(labels, errors, structures, strict=True)
+            {"prompt" if isinstance(label, str) else "class": label, **_as_json(each)}
+            for label, each in zip(labels, alike.each(), strict=True)
         ],
     }
     return Comparison(first.numpy(), second.numpy(), numbers)
 
 
 def _tokens(
-    reference: Model, model: Model, labels: list[int] | list[str], seed: int
+    reference: Pipeline, pipeline: Pipeline, labels: list[int] | list[str], seed: int
 ) -> dict[str, float | None]:
-    if not model.pipeline.adapter.discrete:
+    if not pipeline.adapter.discrete:
         return {"token_agreement": None, "kl": None}
-    found = agreement(
-        model.pipeline, reference.pipeline, model.pipeline.conditions(labels), seed=seed
-    )
+    found = agreement(pipeline, reference, pipeline.conditions(labels), seed=seed)
     return {"token_agreement": found.token_agreement, "kl": found.kl}
 
 
-def _finite(value: float) -> float | None:
-    # JSON has no infinity.
-    return value if value < float("inf") else None
+def _as_json(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {name: json_number(value) for name, value in numbers.items()}

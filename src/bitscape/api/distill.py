@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from bitscape import artefacts
+from bitscape.api.images import images_for
+from bitscape.api.job import Job
 from bitscape.api.load import NORMAL_FORM, load
 from bitscape.api.model import Model
-from bitscape.api.quantize import Progress, job_fingerprint, quantize
+from bitscape.api.quantize import Progress, carry_out
 from bitscape.calibration import CalibrationSet
 from bitscape.passes import Pace
 from bitscape.recipes import RECIPES, Recipe, find_recipe
@@ -45,24 +47,15 @@ def distill(
     diverges.
     """
     chosen = trained_recipe(recipe, start=start, data=data, **options)
-    begun = _begun(model, chosen, start)
     pace = Pace(None if minutes is None else 60 * minutes, 60 * save_minutes, shard)
-    ranks = Ranks.current()
-    first_out = Path(out) if ranks.first and out is not None else None
-    if _finished(model, chosen, first_out, calibration, seed, begun):
+    images = images_for(chosen.data, model.outline)
+    job = Job(model, chosen, calibration, seed, _begun(model, chosen, start), pace, images)
+    first_out = Path(out) if Ranks.current().first and out is not None else None
+    if _finished(job, first_out):
         assert out is not None
         result = load(out, device=model.device, kernel=NORMAL_FORM)
     else:
-        result = quantize(
-            model,
-            chosen,
-            out=first_out,
-            calibration=calibration,
-            seed=seed,
-            progress=progress,
-            pace=pace,
-            begun=begun,
-        )
+        result = carry_out(job, out=first_out, progress=progress)
     if first_out is not None:
         log = result.report["method"]["training"]["log"]
         lines = [*log, {"steps": log[-1]["step"], **peaks()}]
@@ -94,21 +87,12 @@ def _begun(model: Model, recipe: Recipe, path: str | Path | None) -> Model | Non
     return found
 
 
-def _finished(
-    model: Model,
-    recipe: Recipe,
-    out: Path | None,
-    calibration: CalibrationSet | None,
-    seed: int,
-    begun: Model | None,
-) -> bool:
+def _finished(job: Job, out: Path | None) -> bool:
     """Whether this very run was finished and killed before it could clean up.
 
     The first process looks, and all are told: one that trained alone would wait for the others.
     """
-    found = out is not None and artefacts.finish_interrupted(
-        out, job_fingerprint(model, recipe, calibration, seed, begun)
-    )
+    found = out is not None and artefacts.finish_interrupted(out, job.fingerprint)
     return Ranks.current().shared(found)
 
 

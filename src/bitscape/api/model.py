@@ -84,23 +84,20 @@ class Model:
 
     def labels(self, conditions: Conditions) -> list[int] | list[str]:
         """What `conditions` mean to this model: class labels, or prompts; ValueError otherwise."""
-        prompts = isinstance(self.outline.tokenizer, ReadsPrompts)
         if isinstance(conditions, int):
-            if conditions < 1:
-                raise ValueError(f"{conditions} images were asked for: at least 1 is needed")
-            if prompts:
-                raise ValueError(f"{self.name} draws prompts: give one text an image")
-            classes = self.outline.adapter.num_classes
-            return [index % classes for index in range(conditions)]
+            return self._in_turn(conditions)
         given = [conditions] if isinstance(conditions, str) else list(conditions)
-        words = [c for c in given if isinstance(c, str)]
-        if prompts and len(words) == len(given):
-            return words
-        if words or prompts:
-            wanted = "prompts, not classes: give texts"
-            unwanted = "classes, not prompts: give class numbers"
-            raise ValueError(f"{self.name} draws {wanted if prompts else unwanted}")
-        return [int(label) for label in given]
+        self.outline.conditions(given)
+        return [c for c in given if isinstance(c, str)] or [int(c) for c in given]
+
+    def _in_turn(self, count: int) -> list[int]:
+        """Classes 0, 1, 2, ... in turn; ValueError for a model of prompts."""
+        if count < 1:
+            raise ValueError(f"{count} images were asked for: at least 1 is needed")
+        if isinstance(self.outline.tokenizer, ReadsPrompts):
+            raise ValueError(f"{self.name} draws prompts: give one text an image")
+        classes = self.outline.adapter.num_classes
+        return [index % classes for index in range(count)]
 
     def save(self, out: str | Path) -> None:
         """Write an artefact folder; FileExistsError when it exists.
@@ -137,6 +134,9 @@ def checked_device(device: str | torch.device) -> torch.device:
     """The device called `device`; ValueError when this machine does not have it."""
     try:
         result = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"no device {str(device)!r}: choose cpu, cuda or cuda:1") from error
+    try:
         torch.empty(0, device=result)
     except (RuntimeError, AssertionError) as error:
         first = str(error).strip().splitlines()[0]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bitscape import artefacts
 from bitscape.api.model import Model
-from bitscape.formats import narrowed, parse_scheme
+from bitscape.formats import parse_scheme, with_weight_bits
 from bitscape.nn import read_first_bits
 
 
@@ -26,6 +26,6 @@ def read_at(model: Model, bits: int) -> Model:
     assert model.recipe is not None
     recipe = {**model.recipe, "options": {**model.recipe["options"], "read": bits}}
     method = {name: value for name, value in told.items() if name != "nested"}
-    method["scheme"] = narrowed(parse_scheme(told["scheme"]), whole, bits).name
+    method["scheme"] = with_weight_bits(parse_scheme(told["scheme"]), whole, bits).name
     report = {**model.report, "method": method, **artefacts.inspect_network(network)}
     return replace(model, recipe=recipe, report=report, source=None)

@@ -1,6 +1,5 @@
 """From a model and a recipe to a quantized model, in memory or as an artefact, resumably."""
 
-import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +7,20 @@ from torch import nn
 
 from bitscape import artefacts
 from bitscape.api.images import images_for
+from bitscape.api.job import Job
 from bitscape.api.load import NORMAL_FORM, load
 from bitscape.api.model import Model
 from bitscape.api.stream import can_stream, stream
 from bitscape.calibration import CalibrationSet
 from bitscape.evaluation import fingerprint
 from bitscape.passes import Pace, silent
-from bitscape.recipes import Recipe, apply, find_recipe
+from bitscape.recipes import (
+    Recipe,
+    apply,
+    calibration_conditions,
+    find_recipe,
+    reads_calibration,
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -28,7 +34,6 @@ def quantize(
     seed: int = 0,
     progress: Progress | None = None,
     pace: Pace | None = None,
-    begun: Model | None = None,
 ) -> Model:
     """A quantized copy of `model` by a recipe (object, name or YAML file); `model` stays as it is.
 
@@ -36,34 +41,48 @@ def quantize(
     there as an artefact; progress is kept beside it until then, so that a killed call continues
     when it is made again, to the same result. A checkpoint that has not been read yet is quantized
     block by block where the recipe treats each weight by itself, so that it need not fit in memory.
-    `progress(stage, done, total)` is told how far it is. `pace` bounds the time of recipes that
-    train, and `begun` is what they start from, see `distill`.
-    FileExistsError when `out` exists; ValueError for a weight that is not finite.
+    `progress(stage, done, total)` is told how far it is. `pace` is that of recipes that train.
+    FileExistsError when `out` exists; ValueError for a recipe that the model cannot have, a weight
+    that is not finite, and unfinished work of another job beside `out`.
     """
     recipe = recipe if isinstance(recipe, Recipe) else find_recipe(str(recipe))
+    images = images_for(recipe.data, model.outline)
+    job = Job(model, recipe, calibration, seed, pace=pace or Pace(), images=images)
+    return carry_out(job, out=None if out is None else Path(out), progress=progress)
+
+
+def carry_out(job: Job, *, out: Path | None, progress: Progress | None = None) -> Model:
+    """What becomes of the model of `job`, see `quantize`."""
+    model = job.model
     if model.recipe is not None:
         raise ValueError(
             f"{model.source or model.name} is already quantized: start from full precision"
         )
+    # Whatever can be refused is, before anything is written.
+    job.recipe.check(model.outline)
+    if job.calibration is None and reads_calibration(job.recipe):
+        calibration_conditions(model.outline, job.recipe.calibration)
     if model.pending is None:
-        # Before anything is written; weights that are still to be read are checked then.
+        # Weights that are still to be read are checked then.
         check_finite(model.outline.network, model.name)
     if out is None:
-        return _quantized(model, recipe, calibration, seed, None, progress, pace, begun)
-    out = Path(out)
-    job = job_fingerprint(model, recipe, calibration, seed, begun)
-    if not artefacts.finish_interrupted(out, job):
+        return _quantized(job, None, progress)
+    if not artefacts.finish_interrupted(out, job.fingerprint):
         artefacts.require_absent(out)
-        with artefacts.workspace(out, job) as work:
+        with artefacts.workspace(out, job.fingerprint) as work:
             pending = model.pending
-            if pending is not None and can_stream(recipe):
+            if pending is not None and can_stream(job.recipe):
                 result, weights = stream(
-                    model, pending, recipe, seed=seed, work=work, progress=progress or silent
+                    model,
+                    pending,
+                    job.recipe,
+                    seed=job.seed,
+                    work=work,
+                    progress=progress or silent,
                 )
                 artefacts.save(result.outline, result.recipe or {}, result.report, out, weights)
             else:
-                made = _quantized(model, recipe, calibration, seed, work, progress, pace, begun)
-                made.save(out)
+                _quantized(job, work, progress).save(out)
     return load(out, device=model.device, kernel=NORMAL_FORM)
 
 
@@ -73,55 +92,23 @@ def check_finite(network: nn.Module, name: str) -> None:
         artefacts.check_finite(key, tensor, name)
 
 
-def job_fingerprint(
-    model: Model,
-    recipe: Recipe,
-    calibration: CalibrationSet | None,
-    seed: int,
-    begun: Model | None = None,
-) -> str:
-    """The identity of one quantization: equal only if the result will be."""
-    pipeline, pending = model.outline, model.pending
-    start = {} if begun is None else {"begun": fingerprint(begun.pipeline.network)}
-    return artefacts.json_sha256(
-        start
-        | {
-            "network": pending.identity() if pending else fingerprint(pipeline.network),
-            "tokenizer": None if pending else fingerprint(pipeline.tokenizer),
-            "sampler": pipeline.sampler,
-            "recipe": recipe.model_dump(mode="json"),
-            "calibration": None if calibration is None else calibration.identity,
-            "seed": seed,
-            "version": importlib.metadata.version("bitscape"),
-        }
-    )
-
-
-def _quantized(
-    model: Model,
-    recipe: Recipe,
-    calibration: CalibrationSet | None,
-    seed: int,
-    work: Path | None,
-    progress: Progress | None,
-    pace: Pace | None,
-    begun: Model | None,
-) -> Model:
+def _quantized(job: Job, work: Path | None, progress: Progress | None) -> Model:
+    model, recipe, begun = job.model, job.recipe, job.begun
     unread, pipeline = model.pending is not None, model.copy()
     if unread:
         check_finite(pipeline.network, model.name)
     told = apply(
         recipe,
         pipeline,
-        calibration=calibration,
-        seed=seed,
+        calibration=job.calibration,
+        seed=job.seed,
         workspace=work,
         progress=progress,
-        images=images_for(recipe.data, pipeline),
-        pace=pace,
+        images=job.images,
+        pace=job.pace,
         begun=None if begun is None else begun.pipeline,
     )
-    report = {"model": model.name, "recipe": recipe.name, "seed": seed, "method": told}
+    report = {"model": model.name, "recipe": recipe.name, "seed": job.seed, "method": told}
     if begun is not None:
         report["begun"] = {
             "recipe": begun.report["recipe"],

@@ -1,6 +1,6 @@
 """`config.json`: what is needed to build the network again, and how each of its sites is coded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,14 @@ from bitscape.artefacts.sites import scheme_of
 from bitscape.models import describe
 from bitscape.nn import QuantLinear, quantized_sites
 from bitscape.structure import Kind, Pipeline, Role, Site
+
+Holds = Callable[[str], bool]
+"""Whether a part of a network holds the module or tensor of a name."""
+
+
+def everything(name: str) -> bool:
+    """The whole network, which holds every name."""
+    return True
 
 
 def pipeline_config(pipeline: Pipeline) -> dict[str, Any]:
@@ -25,10 +33,10 @@ def pipeline_config(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def quantization_config(pipeline: Pipeline) -> dict[str, Any]:
-    """How each site of the network of `pipeline` is coded."""
-    sites = quantized_sites(pipeline.network)
-    declared = [site.name for site in pipeline.adapter.sites(pipeline.network)]
+def quantization_config(pipeline: Pipeline, holds: Holds = everything) -> dict[str, Any]:
+    """How each site is coded, of the part of the network of `pipeline` that `holds` it."""
+    sites = {n: site for n, site in quantized_sites(pipeline.network).items() if holds(n)}
+    declared = [s.name for s in pipeline.adapter.sites(pipeline.network) if holds(s.name)]
     rotations = {
         name: site.rotation
         for name, site in sites.items()
@@ -46,7 +54,10 @@ def quantization_config(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def site_to_config(site: Site) -> dict[str, Any]:
-    """What an adapter declares of a site, but for its name."""
+    """What a stored site needs of what its adapter declares, which is all but name and runs.
+
+    Runs only say which inputs share a range while tables are made; a table says it of its own rows.
+    """
     return {
         "role": site.role.value,
         "kind": site.kind.value,
@@ -56,7 +67,7 @@ def site_to_config(site: Site) -> dict[str, Any]:
 
 
 def site_from_config(name: str, config: Mapping[str, Any]) -> Site:
-    """The inverse of `site_to_config`."""
+    """The site that `site_to_config` described, without runs."""
     return Site(
         name, Role(config["role"]), Kind(config["kind"]), config["tokens"], tuple(config["splits"])
     )

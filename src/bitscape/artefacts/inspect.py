@@ -13,7 +13,7 @@ from bitscape.artefacts.config import dtype_called, site_from_config
 from bitscape.artefacts.hashing import verify
 from bitscape.artefacts.layout import WEIGHTS
 from bitscape.artefacts.load import read_config, read_report
-from bitscape.artefacts.schemes import scheme_text, site_schemes
+from bitscape.artefacts.schemes import site_schemes
 from bitscape.artefacts.sites import restore_site, scheme_of, site_to_tensors
 from bitscape.artefacts.weights import (
     BLOCKS,
@@ -121,7 +121,7 @@ def layer_row(
     return {
         "name": site.name,
         "role": site.role.value,
-        "scheme": scheme_text(scheme),
+        "scheme": str(scheme),
         "shape": list(shape),
         "bytes": size.total,
         "kernel": choice.kernel,

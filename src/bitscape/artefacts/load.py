@@ -93,7 +93,7 @@ def restore_sites(
     network = pipeline.network
     schemes = site_schemes(quantization["config_groups"])
     declared = [site for site in pipeline.adapter.sites(network) if site.name in schemes]
-    # Adapters do not declare attention products: those that are quantized are on record.
+    # Not every adapter declares its attention products: those that are quantized are on record.
     recorded = [site_from_config(name, entry) for name, entry in quantization["sites"].items()]
     declared += [site for site in recorded if site.kind is Kind.ATTEND]
     insert(network, declared, pipeline.clocks)

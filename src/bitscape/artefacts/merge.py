@@ -15,11 +15,15 @@ _LENGTH = 8
 def merge_tensors(parts: Sequence[Path], out: Path) -> None:
     """Write the tensors of all `parts`, whose names differ, to one file.
 
-    The result is the same, to the byte, as writing them together. ValueError for a tensor of a
-    type that artefacts do not hold.
+    The result is the same, to the byte, as writing them together. ValueError for a name that two
+    parts hold, and for a tensor of a type that artefacts do not hold.
     """
     found = [(name, entry, part) for part in parts for name, entry in _header(part)[1].items()]
+    holders: dict[str, Path] = {}
     for name, entry, part in found:
+        if name in holders:
+            raise ValueError(f"{part} and {holders[name]} both hold {name}: write it to one part")
+        holders[name] = part
         if entry["dtype"] not in _ORDER:
             raise ValueError(f"{part}: {name} is of type {entry['dtype']}, which is not written")
     found.sort(key=lambda item: (_ORDER.index(item[1]["dtype"]), item[0]))

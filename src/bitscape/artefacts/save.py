@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from torch import Tensor, nn
 
-from bitscape.artefacts.config import pipeline_config
+from bitscape.artefacts.config import Holds, everything, pipeline_config
 from bitscape.artefacts.folder import whole_folder
 from bitscape.artefacts.hashing import folder_sha256, json_sha256
 from bitscape.artefacts.layout import (
@@ -58,20 +58,18 @@ def save(
         _write_json(folder / REPORT, {**sealed, "digest": json_sha256(sealed)})
 
 
-def network_tensors(network: nn.Module, names: Collection[str] | None = None) -> dict[str, Tensor]:
-    """Every tensor that is stored of a network, sites in their packed form.
-
-    `names` restricts those outside of sites.
-    """
+def network_tensors(network: nn.Module, holds: Holds = everything) -> dict[str, Tensor]:
+    """Every tensor that is stored of the part of a network that `holds` it, sites packed."""
     sites = quantized_sites(network)
     inside = tuple(f"{name}." for name in sites)
     tensors = {
         name: narrow(tensor)
         for name, tensor in network.state_dict().items()
-        if not name.startswith(inside) and (names is None or name in names)
+        if not name.startswith(inside) and holds(name)
     }
     for name, site in sites.items():
-        tensors |= {f"{name}.{field}": value for field, value in site_to_tensors(site).items()}
+        if holds(name):
+            tensors |= {f"{name}.{field}": value for field, value in site_to_tensors(site).items()}
     return tensors
 
 

@@ -7,7 +7,6 @@ are both six-bit floats.
 from typing import Any
 
 from bitscape.formats import (
-    FULL_BITS,
     Codebook,
     Float,
     Format,
@@ -39,11 +38,6 @@ def site_schemes(groups: dict[str, Any]) -> dict[str, SiteScheme]:
         for group in groups.values()
         for site in group["targets"]
     }
-
-
-def scheme_text(scheme: SiteScheme) -> str:
-    """Weight x activation, as `nn.footprint` writes it: "int4@g64 x uint8@token,dynamic"."""
-    return f"{scheme.weight or FULL_BITS} x {scheme.activation or FULL_BITS}"
 
 
 def _to_config(scheme: TensorScheme | None) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ def site_to_tensors(site: Quantized) -> dict[str, Tensor]:
     if isinstance(site, QuantAttend):
         return attend_to_tensors(site)
     if site.delta is not None:
-        raise ValueError(f"{site.site.name} still holds a learned delta: bake it before saving")
+        raise ValueError(f"{site.site.name} still holds a delta: remove it before saving")
     found = {name: getattr(site, name) for name in _PARAMETERS}
     found |= {stored: getattr(site, field) for field, stored in _buffers(site).items()}
     tensors = {name: narrow(tensor) for name, tensor in found.items() if tensor is not None}

@@ -1,6 +1,5 @@
 """The workspace of an unfinished job: kept beside `--out`, so that a kill costs little."""
 
-import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,35 +7,37 @@ from pathlib import Path
 
 from bitscape.artefacts.folder import partial_path
 from bitscape.artefacts.lock import locked
+from bitscape.files import write_whole
 
 FINGERPRINT = "fingerprint"
 LOCK = "lock"
 WORK = "work"
-
-_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
 def workspace(out: Path, fingerprint: str) -> Iterator[Path]:
     """Yield the folder that holds the progress of this very job; it is removed on success.
 
-    `fingerprint` identifies the job, all that decides its result: progress made under another one
-    is discarded, and a line of the log says so. After a failure the folder stays for the next
-    attempt. ValueError when another process works in it, or when it is not a workspace.
+    `fingerprint` identifies the job, all that decides its result. After a failure the folder stays
+    for the next attempt, unless nothing was finished in it. ValueError when it holds progress of
+    another job, when another process works in it, or when it is not a workspace.
     """
     partial = partial_path(out)
     _require_ours(partial)
     partial.mkdir(parents=True, exist_ok=True)
     with _locked(partial):
-        before = _read(partial / FINGERPRINT)
-        if before != fingerprint:
-            if before is not None:
-                _LOG.warning("%s held unfinished work of another job: starting anew", partial)
+        if _read(partial / FINGERPRINT) != fingerprint:
+            _require_unused(partial)
             _clear(partial, keep=LOCK)
-            _write(partial / FINGERPRINT, fingerprint)
+            write_whole(partial / FINGERPRINT, fingerprint.encode())
         work = partial / WORK
         work.mkdir(exist_ok=True)
-        yield work
+        try:
+            yield work
+        except Exception:
+            if not _holds_files(work):
+                _remove(partial)
+            raise
         _remove(partial)
 
 
@@ -61,13 +62,30 @@ def _locked(partial: Path) -> AbstractContextManager[None]:
 def _require_ours(partial: Path) -> None:
     if not partial.exists():
         return
-    ours = {FINGERPRINT, FINGERPRINT + ".new", LOCK, WORK, "artefact"}
-    strangers = sorted(path.name for path in partial.iterdir() if path.name not in ours)
+    strangers = sorted(path.name for path in partial.iterdir() if not _is_ours(path.name))
     if strangers:
         raise ValueError(
             f"{partial} holds {strangers[0]}, which is not ours: move it away, "
             "or choose another --out"
         )
+
+
+def _is_ours(name: str) -> bool:
+    # A kill may leave the hidden file in which a fingerprint is written before it takes its place.
+    hidden = name.startswith(f".{FINGERPRINT}.") and name.endswith(".part")
+    return hidden or name in {FINGERPRINT, LOCK, WORK, "artefact"}
+
+
+def _require_unused(partial: Path) -> None:
+    if _holds_files(partial / WORK):
+        raise ValueError(
+            f"{partial} holds unfinished work of another job: finish it with the command that "
+            "began it, choose another --out, or delete that folder"
+        )
+
+
+def _holds_files(folder: Path) -> bool:
+    return any(path.is_file() for path in folder.rglob("*"))
 
 
 def _remove(partial: Path) -> None:
@@ -86,9 +104,3 @@ def _clear(partial: Path, keep: str) -> None:
 
 def _read(path: Path) -> str | None:
     return path.read_text() if path.is_file() else None
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text)
-    fresh.replace(path)

@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 class Extremes:
-    """Running minimum and maximum of each channel."""
+    """Running minimum and maximum of each channel, kept on the `device` of the inputs."""
 
-    def __init__(self, width: int, device: torch.device | None = None) -> None:
+    def __init__(self, width: int, device: torch.device | str) -> None:
         self.low = torch.full((width,), torch.inf, device=device)
         self.high = torch.full((width,), -torch.inf, device=device)
 

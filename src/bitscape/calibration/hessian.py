@@ -14,14 +14,9 @@ class Hessian:
     Only the lower triangle is accumulated, in panels of columns, which halves the work.
     """
 
-    def __init__(
-        self,
-        width: int,
-        device: torch.device | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, width: int, device: torch.device | None = None) -> None:
         self.rows = 0
-        self.lower = torch.zeros(width, width, device=device, dtype=dtype)
+        self.lower = torch.zeros(width, width, device=device)
 
     def update(
         self, u: Float[Tensor, "batch *token channel"], step: Int[Tensor, "batch1 token1"]

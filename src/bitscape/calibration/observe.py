@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bitscape.calibration.hessian import Hessian
 from bitscape.calibration.inputs import Statistic, watching
@@ -39,12 +39,19 @@ class Whole:
     teacher: nn.Module | None = None
 
     def observe(self, statistics: Mapping[str, Statistic]) -> None:
-        """Fill the statistics of the named sites."""
+        """Fill the statistics of the named sites; without any, nothing is run."""
+        if not statistics:
+            return
         with watching(self.network, statistics):
             replay(self.network, self.clocks, self.calls)
 
     def observe_both(self, statistics: Mapping[str, PairedInputs]) -> None:
-        """Fill the statistics of the named sites, each call through the teacher first."""
+        """Fill the statistics of the named sites, each call through the teacher first.
+
+        Without any, nothing is run.
+        """
+        if not statistics:
+            return
         assert self.teacher is not None
         with beside(self.network, self.teacher, statistics):
             for call in self.calls:
@@ -68,16 +75,10 @@ def replay(network: nn.Module, clocks: Mapping[str, StepClock], calls: Iterable[
     device = next(network.parameters()).device
     try:
         for call in calls:
-            invoke(network, clocks, placed(call, device))
+            invoke(network, clocks, call.to(device))
     finally:
         for clock in clocks.values():
             clock.unset()
-
-
-def placed(call: Call, device: torch.device) -> Call:
-    """`call` with its tensors on `device`."""
-    args = tuple(arg.to(device) if isinstance(arg, Tensor) else arg for arg in call.args)
-    return Call(call.net, call.step.to(device), args, call.state)
 
 
 def hessian_of(network: nn.Module, name: str) -> Hessian:

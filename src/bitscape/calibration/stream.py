@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.calibration.inputs import Statistic, watching
-from bitscape.calibration.observe import beside, placed
+from bitscape.calibration.observe import beside
 from bitscape.calibration.paired import PairedInputs
 from bitscape.structure import Block, Call, StepClock, invoke, net_of
 
@@ -69,13 +69,20 @@ class Unit:
         return self.feed.output(self.network, self.block, index, self.inputs[index])
 
     def observe(self, statistics: Mapping[str, Statistic]) -> None:
-        """Fill the statistics of the named sites of this block."""
+        """Fill the statistics of the named sites of this block; without any, nothing is run."""
+        if not statistics:
+            return
         with watching(self.network, statistics):
             self.run()
 
     @torch.no_grad()
     def observe_both(self, statistics: Mapping[str, PairedInputs]) -> None:
-        """Fill the statistics of the named sites, each call through the teacher's block first."""
+        """Fill the statistics of the named sites, each call through the teacher's block first.
+
+        Without any, nothing is run.
+        """
+        if not statistics:
+            return
         assert self.teacher is not None and self.full is not None
         with beside(self.network, self.teacher, statistics):
             for index, (full, own) in enumerate(zip(self.full, self.inputs, strict=True)):
@@ -187,7 +194,7 @@ def _capture(
         for call in calls:
             for runs in seen.values():
                 runs.clear()
-            invoke(network, clocks, placed(call, device))
+            invoke(network, clocks, call.to(device))
             _check_stream(blocks, seen)
             for block in blocks:
                 run, feed = seen[block.name][0], feeds[block.name]

@@ -5,13 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from bitscape.api import Model, load
+from bitscape.api import Model
 from bitscape.formats import FULL_BITS
-from bitscape.runtime import Latency, compare, peaks, reset_peaks, resident_bytes
-
-FLOATS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+from bitscape.runtime import FLOATS, Latency, compare, peaks, reset_peaks, resident_bytes
 
 
 @dataclass(frozen=True)
@@ -23,21 +19,24 @@ class Backend:
     make: Callable[[], Model]
 
 
-def backends(name: str, against: Sequence[str], device: str, kernel: str) -> list[Backend]:
-    """The model itself when it is quantized, and its full precision in the floats `against`."""
+def backends(
+    own: Callable[[], Model], full: Callable[..., Model], against: Sequence[str]
+) -> list[Backend]:
+    """The model itself when it is quantized, and its full precision in the floats `against`.
+
+    `own` loads the model, `full(name, dtype=...)` the full precision called `name`. ValueError for
+    a float that is not known.
+    """
     unknown = [rival for rival in against if rival not in FLOATS]
     if unknown:
         raise ValueError(f"cannot bench against {unknown[0]!r}: choose of {', '.join(FLOATS)}")
-    model = load(name, device=device, kernel=kernel)
-    found = [_float(model.name, rival, device) for rival in against]
+    model = own()
+    found = [_float(model.name, rival, full) for rival in against]
     if model.recipe is None:
         return found
     kernels = [choice.kernel for choice in model.choices]
     commonest = " + ".join(sorted(set(kernels), key=lambda one: -kernels.count(one)))
-    quantized = Backend(
-        commonest, model.recipe["scheme"], lambda: load(name, device=device, kernel=kernel)
-    )
-    return [quantized, *found]
+    return [Backend(commonest, model.recipe["scheme"], own), *found]
 
 
 def peak_of(backend: Backend, batch: int) -> int:
@@ -78,9 +77,9 @@ def subject(models: Iterable[Model]) -> dict[str, Any]:
     return {"model": min(names), "parameters": min(sizes, default=None)}
 
 
-def _float(name: str, rival: str, device: str) -> Backend:
+def _float(name: str, rival: str, full: Callable[..., Model]) -> Backend:
     def make() -> Model:
-        return load(name, device=device, dtype=FLOATS[rival])
+        return full(name, dtype=FLOATS[rival])
 
     bits = FULL_BITS if rival == "bf16" else 2 * FULL_BITS
     return Backend(rival, f"W{bits}A{bits}", make)

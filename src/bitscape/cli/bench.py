@@ -1,15 +1,17 @@
 """`bitscape bench`."""
 
 import json as json_text
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bitscape.cli import options
-from bitscape.cli.backends import backends, peak_of, row, subject, timed
+from bitscape.cli.backends import Backend, backends, peak_of, row, subject, timed
 from bitscape.cli.terminal import Report, Terminal, table
-from bitscape.evaluation.storage import write_whole
+from bitscape.cli.weights import Weights, is_artefact
+from bitscape.files import require_no_folder, write_whole
 from bitscape.runtime import describe_machine
 
 Against = Annotated[str, typer.Option("--against", help="Rivals: fp32, bf16 or both.")]
@@ -31,15 +33,34 @@ def bench(
     out: Out = None,
     device: options.Device = "cpu",
     kernel: options.Kernel = "auto",
+    checkpoint: options.Checkpoint = None,
+    tokenizer: options.Tokenizer = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Time drawing whole batches of images, decoding included."""
+    """Time drawing whole batches of images, decoding included.
+
+    Released weights are those of MODEL, or of the full precision of an artefact.
+    """
     terminal = Terminal(json, verbose)
     rivals, batches = options.words(against), options.numbers(batch, "--batch")
+    if out is not None:
+        require_no_folder(out)
+    given = Weights(checkpoint, tokenizer)
+    # An artefact holds its weights; what it came from may need those that are given.
+    own = Weights() if is_artefact(model) else given
     with terminal.progress() as report:
-        measured = _measured(model, rivals, batches, seconds, device, kernel, report)
-    result = {"machine": describe_machine(), **measured}
+        found = backends(
+            partial(own.load, model, device=device, kernel=kernel),
+            partial(given.load, device=device),
+            rivals,
+        )
+        measured = _measured(found, batches, seconds, report)
+    _show(terminal, {"machine": describe_machine(), **measured}, out)
+
+
+def _show(terminal: Terminal, result: dict[str, Any], out: Path | None) -> None:
+    """Write and print what was measured."""
     if out is not None:
         write_whole(out, (json_text.dumps(result, indent=2) + "\n").encode())
     header = ("backend", "scheme", "batch", "median ms", "p10", "p90", "images/s", "weight bytes")
@@ -50,21 +71,14 @@ def bench(
             one["images_per_s"],
             one["weight_bytes_resident"],
         )
-        for one in measured["rows"]
+        for one in result["rows"]
     ]
     terminal.result(result, table(header, lines))
 
 
 def _measured(
-    model: str,
-    rivals: list[str],
-    batches: list[int],
-    seconds: float,
-    device: str,
-    kernel: str,
-    report: Report,
+    found: list[Backend], batches: list[int], seconds: float, report: Report
 ) -> dict[str, Any]:
-    found = backends(model, rivals, device, kernel)
     total = len(found) + len(batches)
     peaks = []
     for backend in found:

@@ -1,15 +1,10 @@
 """`bitscape distill`."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
-from torch import distributed
 
 from bitscape import api, artefacts
 from bitscape.cli import options
@@ -20,13 +15,14 @@ from bitscape.cli.terminal import Terminal
 from bitscape.recipes import find_recipe, with_options
 from bitscape.reports import curves
 from bitscape.runtime import peaks
+from bitscape.training import process_group
 
 Data = Annotated[
     str | None, typer.Option("--data", help="samples (its own), shapes, or a folder of images.")
 ]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of training.")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images a step, all processes.")]
-Rate = Annotated[float | None, typer.Option("--learning-rate", help="Rate of the weights.")]
+Rate = Annotated[float | None, typer.Option("--learning-rate", min=0, help="Rate of the weights.")]
 Loss = Annotated[
     str | None, typer.Option("--loss", help="topkld, forward-kl, ..., or data: no teacher.")
 ]
@@ -121,21 +117,3 @@ def _finish(terminal: Terminal, result: api.Model, out: Path, recipe: str) -> No
         f"{result.name} by {recipe} in {out}: {name} {log[0][name]:.4g} to {log[-1][name]:.4g} in "
         f"{found['steps']} steps, {found['weight_bytes']:,} bytes of weights, {of_peaks(memory)}",
     )
-
-
-@contextmanager
-def process_group(device: str) -> Iterator[tuple[str, bool]]:
-    """Join the processes that torchrun started; yield this one's device and whether it is first."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield device, True
-        return
-    cuda = torch.device(device).type == "cuda"
-    place = f"cuda:{os.environ['LOCAL_RANK']}" if cuda else device
-    if cuda:
-        torch.cuda.set_device(place)
-    # Times and counts are on the processor wherever the network is.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    try:
-        yield place, distributed.get_rank() == 0
-    finally:
-        distributed.destroy_process_group()

@@ -1,9 +1,6 @@
 """`bitscape evaluate`."""
 
-import json as json_text
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +10,8 @@ from bitscape import api, artefacts
 from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
 from bitscape.cli.terminal import Terminal, table
+from bitscape.cli.weights import Weights, is_artefact
 from bitscape.evaluation import Settings
-from bitscape.evaluation.storage import write_whole
 
 Out = Annotated[Path | None, typer.Option("--out", help="JSON file to write; it must not exist.")]
 Count = Annotated[int, typer.Option("--n", help="Images a seed.")]
@@ -44,6 +41,8 @@ def evaluate(
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "reference",
+    checkpoint: options.Checkpoint = None,
+    tokenizer: options.Tokenizer = None,
     bits: options.Bits = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -52,42 +51,30 @@ def evaluate(
     """Measure MODEL with the bundled protocol.
 
     With --out or --workspace, samples are kept until the result is written: after a kill, the same
-    command continues and ends in the same result.
+    command continues and ends in the same result. Released weights are those of MODEL, or of the
+    full precision beside an artefact.
     """
     terminal = Terminal(json, verbose)
     settings = Settings(n, tuple(range(seed, seed + seeds)), losses, paths)
-    job = artefacts.json_sha256(
-        {"evaluate": [model, against, kernel, bits, asdict(settings), str(workspace)]}
-    )
     if out is not None:
         artefacts.require_free(out)
-    loaded = api.load(model, device=device, kernel=kernel, bits=bits)
+    own, theirs = Weights(checkpoint, tokenizer), Weights()
+    if is_artefact(model):
+        own, theirs = theirs, own
+    loaded = own.load(model, device=device, kernel=kernel, bits=bits)
     terminal.kernels(loaded.choices)
     if dry_run:
         beside = loaded.recipe is not None or against is not None
         show_estimate(terminal, asdict(api.estimate_evaluate(loaded, settings, beside=beside)))
         return
-    rival = None if against is None else api.load(against, device=device)
+    # What an artefact came from is found by its name, and released weights go there.
+    full = against or (loaded.name if any(theirs) else None)
+    rival = None if full is None else theirs.load(full, device=device)
     with terminal.progress() as report:
-        measure = partial(api.evaluate, loaded, rival, settings=settings, progress=report)
-        result = _kept(measure, out, workspace, job)
+        result = api.evaluate(
+            loaded, rival, settings=settings, workspace=workspace, out=out, progress=report
+        )
     terminal.result(result, table(("figure", "value", "std", "full precision"), _rows(result)))
-
-
-def _kept(
-    measure: Callable[..., dict[str, Any]], out: Path | None, workspace: Path | None, job: str
-) -> dict[str, Any]:
-    """The result of `measure`, written to `out`; its samples are kept beside it until then."""
-    if out is None:
-        return measure(workspace=workspace)
-    if artefacts.finish_interrupted(out, job):
-        found: dict[str, Any] = json_text.loads(out.read_text())
-        return found
-    artefacts.require_absent(out)
-    with artefacts.workspace(out, job) as work:
-        result = measure(workspace=workspace or work)
-        write_whole(out, (json_text.dumps(result, indent=2) + "\n").encode())
-    return result
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -30,7 +30,12 @@ Classes = Annotated[str | None, typer.Option("--classes", help="Class numbers, s
 Prompts = Annotated[
     list[str] | None, typer.Option("--prompt", help="A text to draw; once for each image.")
 ]
-Count = Annotated[int, typer.Option("--count", min=1, help="How many images, classes in turn.")]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--count", min=1, help="How many images, classes in turn; 16 by default, 10 for compare."
+    ),
+]
 Kernel = Annotated[str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")]
 Bits = Annotated[
     int | None, typer.Option("--bits", help="Read nested codes (matryoshka) at this width.")
@@ -58,11 +63,16 @@ def numbers(text: str, option: str) -> list[int]:
 
 
 def conditions(
-    classes: str | None, prompts: list[str] | None, count: int
+    classes: str | None, prompts: list[str] | None, count: int | None, otherwise: int = 16
 ) -> int | list[int] | list[str]:
-    """What to draw: prompts, classes, or a number of images; ValueError for prompts and classes."""
-    if prompts and classes is not None:
-        raise ValueError("give --classes or --prompt, not both")
+    """What to draw: prompts, classes, or `count` images; ValueError for two of them.
+
+    Without any, `otherwise` images.
+    """
+    given = {"--classes": classes, "--prompt": prompts or None, "--count": count}
+    named = [option for option, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"give {named[0]} or {named[1]}, not both: each says what to draw")
     if prompts:
         return prompts
-    return count if classes is None else numbers(classes, "--classes")
+    return (count or otherwise) if classes is None else numbers(classes, "--classes")

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
-from bitscape.evaluation.storage import write_whole
+from bitscape.files import write_whole
 
 GAP = 4
 CAPTION = 16

@@ -1,6 +1,5 @@
 """`bitscape plan`."""
 
-import json as json_text
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,14 +11,15 @@ import typer
 from bitscape.cli import options
 from bitscape.cli.quantities import bytes_of, size
 from bitscape.cli.terminal import Terminal
-from bitscape.laws import FULL_BITS, Answer, Budget, Candidate, Timing, plan, read_study
+from bitscape.laws import FULL_BITS, Answer, Budget, Candidate, plan, read_profile, read_study
+from bitscape.laws.planner import spent
 
 Model = Annotated[
     str | None,
     typer.Argument(metavar="[MODEL]", help="Choose bits for each layer of this model instead."),
 ]
 LawFile = Annotated[
-    Path | None, typer.Option("--law", help="law.json, as `bitscape law --out` writes.")
+    Path | None, typer.Option("--law", help="The folder of `bitscape law --out`, or its law.json.")
 ]
 Memory = Annotated[str | None, typer.Option("--memory", help="The network at most, such as 1.5GB.")]
 Compute = Annotated[
@@ -78,15 +78,31 @@ def deploy(
         chosen = recipe or "mixed-w4a16"
         within(terminal, str(model), budget, chosen, seed, checkpoint, tokenizer)
         return
-    if recipe is not None:
-        raise ValueError("--recipe belongs to MODEL: a law names its methods itself")
-    profile = read_profile(device_profile) if device_profile else None
+    _require_lawful(recipe=recipe, seed=seed or None, checkpoint=checkpoint, tokenizer=tokenizer)
+    among(terminal, law, budget, device_profile or [], quality, family)
+
+
+def among(
+    terminal: Terminal,
+    law: Path,
+    budget: Budget,
+    profiles: Sequence[Path],
+    quality: float | None,
+    family: str | None,
+) -> None:
+    """Print the best model, method and precision by a law."""
+    if profiles and budget.kind != "latency":
+        raise ValueError("--device-profile is for a budget of time: add --latency-ms, or drop it")
+    profile = read_profile(profiles)
     answers = plan(read_study(law), budget, quality=quality, profile=profile)
+    if not answers:
+        raise ValueError(f"{law}: no setting has the three sizes that a law needs: measure more")
     if family is not None:
         known = sorted({answer.family for answer in answers})
         answers = [answer for answer in answers if answer.family == family]
         if not answers:
             raise ValueError(f"no law of family {family!r}: the file has {', '.join(known)}")
+    _require_an_answer(answers)
     found = {
         "budget": budget.model_dump(),
         "quality": quality,
@@ -134,29 +150,18 @@ def within(
     )
 
 
-def read_profile(paths: Sequence[Path]) -> list[Timing]:
-    """What `bitscape bench` timed: milliseconds an image, at the smallest batch of each file."""
-    found: list[Timing] = []
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist: `bitscape bench --out` writes it")
-        try:
-            content = json_text.loads(path.read_bytes())
-            model, parameters, rows = content["model"], content["parameters"], content["rows"]
-            batch = min(row["batch"] for row in rows)
-            timed = [
-                (row["scheme"], row["latency_ms"]["median"] / batch)
-                for row in rows
-                if row["batch"] == batch
-            ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path} is no profile: make it with `bitscape bench --out`"
-            ) from error
-        if parameters is None:
-            raise ValueError(f"{path} names no size: bench --against fp32 or bf16 as well")
-        found += [Timing(model, scheme, parameters, time) for scheme, time in timed]
-    return found
+def _require_lawful(**given: object) -> None:
+    """Raise ValueError for an option that a law has no use for."""
+    idle = [name for name, value in given.items() if value is not None]
+    if idle:
+        raise ValueError(f"--{idle[0]} belongs to MODEL: drop it, a law names its methods itself")
+
+
+def _require_an_answer(answers: Sequence[Answer]) -> None:
+    """Raise ValueError, with every reason, where nothing can be deployed."""
+    if all(answer.best is None for answer in answers):
+        reasons = (f"{answer.series}, {answer.source}: {answer.reason}" for answer in answers)
+        raise ValueError("; ".join(reasons))
 
 
 def _budget(memory: str | None, compute_bits: float | None, latency_ms: float | None) -> Budget:
@@ -191,11 +196,8 @@ def _line(one: Candidate, metric: str, budget: Budget) -> str:
     low, high = one.quality_ci
     stored = " stored in 16 bits" if one.w_bits > FULL_BITS else ""
     measured = "" if one.measured is None else f", measured {one.measured:.3g}"
-    cost = {
-        "memory": f"{size(int(one.memory_bytes))} {one.accounting}",
-        "compute-bits": f"{one.cost:.3g}e9 compute bits",
-        "latency": f"{one.cost:.3g} ms",
-    }[budget.kind]
+    counted = f" {one.accounting}" if budget.kind == "memory" else ""
+    cost = f"{spent(budget.kind, one.cost)}{counted}"
     return (
         f"{one.model} {one.method} {one.scheme}{stored}, {cost}: {metric} {one.quality:.3g} "
         f"({low:.3g} to {high:.3g}){measured}, {_reach(one)}"

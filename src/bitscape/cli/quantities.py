@@ -2,9 +2,16 @@
 
 import re
 
+from bitscape.laws.words import size
 from bitscape.runtime import Peaks
 
-UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+__all__ = ["bytes_of", "duration", "of_peaks", "size"]
+
+UNITS = {"B": 1} | {
+    f"{prefix}{unit}": base**power
+    for power, prefix in enumerate("KMGT", start=1)
+    for unit, base in (("B", 1000), ("IB", 1024))
+}
 
 
 def duration(seconds: float) -> str:
@@ -12,16 +19,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def size(count: int) -> str:
-    """ "850 kB", "1.2 GB"."""
-    number = float(count)
-    for unit in ("B", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} GB"
 
 
 def of_peaks(peaks: Peaks) -> str:
@@ -32,9 +29,15 @@ def of_peaks(peaks: Peaks) -> str:
 
 
 def bytes_of(text: str) -> float:
-    """Bytes of "1.5GB", "700 MiB", "8e8"; ValueError for anything else."""
+    """Bytes of "1.5GB", "700 MiB", "8e8"; ValueError for anything else.
+
+    "gb" in small letters is bytes, too; the "Gb" of bits is refused.
+    """
     found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
     unit = UNITS.get(found[2].upper() or "B") if found else None
+    if found and unit and found[2].endswith("b") and not found[2].islower():
+        meant = f"{found[1]}{found[2].removesuffix('b')}B"
+        raise ValueError(f"--memory {text!r}: a small b means bits; write {meant} for bytes")
     try:
         return float(found[1]) * unit if found and unit else _not_a_size(text)
     except ValueError:
@@ -42,4 +45,4 @@ def bytes_of(text: str) -> float:
 
 
 def _not_a_size(text: str) -> float:
-    raise ValueError(f"--memory {text!r}: write a number with B, kB, MB, GB, KiB, MiB or GiB")
+    raise ValueError(f"--memory {text!r}: write a number with B, kB, MB, GB or TB, or KiB to TiB")

@@ -53,7 +53,7 @@ def quantize(
     if dry_run:
         show_estimate(terminal, asdict(api.estimate_quantize(source, chosen)))
         return
-    calls = None if calibration is None else CalibrationSet.load(calibration)
+    calls = None if calibration is None else _recorded(calibration)
     with terminal.progress() as report:
         result = api.quantize(
             source, chosen, out=out, calibration=calls, seed=seed, progress=report
@@ -76,3 +76,12 @@ def quantize(
         f"{found['actual_weight_bits']:,} bits for {found['nominal_weight_bits']:,.0f} nominal, "
         f"{of_peaks(memory)}",
     )
+
+
+def _recorded(folder: Path) -> CalibrationSet:
+    """The calls in `folder`; FileNotFoundError that names the option for no folder."""
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"--calibration {folder} is no folder: give one of recorded calls, or drop it"
+        )
+    return CalibrationSet.load(folder)

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from bitscape.api import Model, load
+from bitscape.api import Model
 from bitscape.cli import options
 from bitscape.cli.pictures import Images, grid, write_png
 from bitscape.cli.terminal import Report, Terminal
+from bitscape.cli.weights import Weights
+from bitscape.files import require_no_folder
 
 BATCH = 64
 
@@ -23,7 +25,7 @@ def sample(
     out: options.Picture = Path("grid.png"),
     classes: options.Classes = None,
     prompt: options.Prompts = None,
-    count: options.Count = 16,
+    count: options.Count = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "auto",
@@ -36,14 +38,9 @@ def sample(
     """Draw images into one PNG; an existing file is replaced."""
     terminal = Terminal(json, verbose)
     conditions = options.conditions(classes, prompt, count)
-    loaded = load(
-        model,
-        checkpoint=checkpoint,
-        tokenizer=tokenizer,
-        device=device,
-        kernel=kernel,
-        bits=bits,
-    )
+    require_no_folder(out)
+    weights = Weights(checkpoint, tokenizer)
+    loaded = weights.load(model, device=device, kernel=kernel, bits=bits)
     terminal.kernels(loaded.choices)
     labels = loaded.labels(conditions)
     with terminal.progress() as report:
@@ -52,7 +49,7 @@ def sample(
     kind = "prompts" if isinstance(labels[0], str) else "classes"
     terminal.result(
         {"out": str(out), "model": loaded.name, "seed": seed, kind: labels},
-        f"{len(images)} images of {loaded.name} in {out}",
+        f"{len(images)} images of {loaded.source or loaded.name} in {out}",
     )
 
 

@@ -20,7 +20,7 @@ Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of torch
 
 def register(app: typer.Typer, summary: str) -> None:
     """Add the group to the application."""
-    group = typer.Typer(help=summary, no_args_is_help=True)
+    group = typer.Typer(help=summary, invoke_without_command=True)
     group.callback()(_group)
     group.command("train", help="Train stages of the zoo, each resumable.")(train)
     app.add_typer(group, name="zoo")
@@ -55,5 +55,7 @@ def train(
     )
 
 
-def _group() -> None:
+def _group(context: typer.Context) -> None:
     """Train the bundled models."""
+    if context.invoked_subcommand is None:
+        raise ValueError(f"write `bitscape zoo train STAGE...`, of {', '.join(stages())}")

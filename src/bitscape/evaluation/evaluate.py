@@ -24,7 +24,7 @@ from bitscape.evaluation.protocol import (
     silent,
 )
 from bitscape.evaluation.reference import Reference, protocol_identity, real_reference
-from bitscape.evaluation.storage import read_tensors, write_tensors, write_whole
+from bitscape.files import read_tensors, write_tensors, write_whole
 from bitscape.structure import Pipeline
 
 # Null without a partner, and the last two for families without tokens.

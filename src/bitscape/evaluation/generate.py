@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bitscape.evaluation.fingerprint import sampler_fingerprint, sampler_text
 from bitscape.evaluation.protocol import Report, ranges, silent
-from bitscape.evaluation.storage import part_path, read_tensors, write_tensors, write_whole
+from bitscape.evaluation.storage import part_path
+from bitscape.files import read_tensors, write_tensors, write_whole
 from bitscape.structure import Pipeline
 
 _MANIFEST = "manifest.json"

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from bitscape.evaluation.fingerprint import fingerprint, tensor_bytes
 from bitscape.evaluation.protocol import Draw
-from bitscape.evaluation.storage import part_path, read_tensors, write_tensors
+from bitscape.evaluation.storage import part_path
+from bitscape.files import read_tensors, write_tensors
 from bitscape.structure import Pipeline
 
 

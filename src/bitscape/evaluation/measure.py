@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from bitscape.evaluation.generate import Run, Shard
 from bitscape.evaluation.manifold import precision_recall
 from bitscape.evaluation.protocol import EvaluationProtocol
 from bitscape.evaluation.reference import Reference
-from bitscape.evaluation.similarity import psnr, squared_error, ssim
+from bitscape.evaluation.similarity import Images, PerImage, psnr, squared_error, ssim
 
 Numbers = dict[str, float]
 
@@ -38,18 +39,39 @@ def quality(shards: Iterable[Shard], protocol: EvaluationProtocol, reference: Re
     }
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """How close pairs of images are: squared error and structural similarity of each pair."""
+
+    squared_errors: PerImage
+    structures: PerImage
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Images, Images]]) -> "Likeness":
+        """That of batches of images, in order."""
+        found = [(squared_error(ours, theirs), ssim(ours, theirs)) for ours, theirs in pairs]
+        return cls(*(torch.cat(values) for values in zip(*found, strict=True)))
+
+    def numbers(self) -> Numbers:
+        """PSNR in dB of the mean error, mean SSIM and the share of pairs equal in every byte."""
+        return {
+            "psnr": psnr(self.squared_errors),
+            "ssim": float(self.structures.mean()),
+            "identical_images": float((self.squared_errors == 0).double().mean()),
+        }
+
+    def each(self) -> list[Numbers]:
+        """PSNR and SSIM of each pair by itself."""
+        return [
+            {"psnr": psnr(error.reshape(1)), "ssim": float(structure)}
+            for error, structure in zip(self.squared_errors, self.structures, strict=True)
+        ]
+
+
 def similarity(run: Run, full_precision: Run) -> Numbers:
     """PSNR, SSIM and the share of identical images between two runs of one seed."""
-    errors, structures = [], []
-    for ours, theirs in zip(run.shards(), full_precision.shards(), strict=True):
-        errors.append(squared_error(ours.images, theirs.images))
-        structures.append(ssim(ours.images, theirs.images))
-    squared = torch.cat(errors)
-    return {
-        "psnr": psnr(squared),
-        "ssim": float(torch.cat(structures).mean()),
-        "identical_images": float((squared == 0).double().mean()),
-    }
+    shards = zip(run.shards(), full_precision.shards(), strict=True)
+    return Likeness.of((ours.images, theirs.images) for ours, theirs in shards).numbers()
 
 
 def over_seeds(
@@ -66,20 +88,21 @@ def over_seeds(
     result: dict[str, dict[str, Any]] = {}
     for key in seeds[0]:
         values = [seed[key] for seed in seeds]
-        result[key] = {**_spread(values), "n": count, "values": [_json(v) for v in values]}
+        result[key] = {**_spread(values), "n": count, "values": [json_number(v) for v in values]}
         if full_precision is not None:
             pairs = zip(values, (seed[key] for seed in full_precision), strict=True)
             result[key]["difference"] = _spread([ours - theirs for ours, theirs in pairs])
     return result
 
 
+def json_number(value: float) -> float | None:
+    """`value`, or None where it is infinite or no number: JSON has neither."""
+    return value if math.isfinite(value) else None
+
+
 def _spread(values: Sequence[float]) -> dict[str, float | None]:
     mean = sum(values) / len(values)
     if len(values) < 2 or not math.isfinite(mean):
-        return {"mean": _json(mean), "std": None}
+        return {"mean": json_number(mean), "std": None}
     squares = sum((value - mean) ** 2 for value in values)
     return {"mean": mean, "std": math.sqrt(squares / (len(values) - 1))}
-
-
-def _json(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -12,7 +12,7 @@ from bitscape.evaluation.fingerprint import fingerprint, tensor_bytes
 from bitscape.evaluation.frechet import Statistics, statistics
 from bitscape.evaluation.latents import LatentScale
 from bitscape.evaluation.protocol import EvaluationProtocol, Report, ranges, silent
-from bitscape.evaluation.storage import read_tensors, write_tensors
+from bitscape.files import read_tensors, write_tensors
 from bitscape.structure import Pipeline
 
 

@@ -19,10 +19,10 @@ from bitscape.formats.packing import (
 )
 from bitscape.formats.parse import (
     known_schemes,
-    narrowed,
     parse_format,
     parse_scheme,
     parse_tensor_scheme,
+    with_weight_bits,
 )
 from bitscape.formats.power import E8M0
 from bitscape.formats.scheme import (
@@ -54,7 +54,6 @@ __all__ = [
     "compute_bits",
     "known_schemes",
     "model_bits",
-    "narrowed",
     "pack",
     "pack_codes",
     "pack_ternary",
@@ -67,4 +66,5 @@ __all__ = [
     "unpack",
     "unpack_codes",
     "unpack_ternary",
+    "with_weight_bits",
 ]

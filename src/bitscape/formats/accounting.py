@@ -45,11 +45,6 @@ class WeightCost:
         """Bytes written; every tensor is a whole number of bytes."""
         return self.total_bits // 8
 
-    @property
-    def bits_per_weight(self) -> float:
-        """Written bits for each element."""
-        return self.total_bits / self.elements
-
 
 def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCost:
     """The cost of a weight of `shape` (out, in) written by `scheme`; None writes 16 bits.

@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import NoReturn
 
-import torch
-from jaxtyping import Float, Float32, Real, UInt8
+from jaxtyping import Float32, Real, UInt8
 from torch import Tensor
 
 TILE_COLUMNS = 256
@@ -16,8 +15,8 @@ TILE_COLUMNS = 256
 class Codebook:
     """A set of 2^(bits dim) centroids in `dim` dimensions: `bits` bits for each weight.
 
-    The centroids are data and live beside the format, shape (entries, dim): `assign` and `look_up`
-    take them. The bounds are NaN, and the methods of `Format` that need fixed numbers raise
+    The centroids are data and live beside the format, shape (entries, dim) for each tile of a
+    matrix. The bounds are NaN, and the methods of `Format` that need fixed numbers raise
     ValueError.
     """
 
@@ -49,22 +48,6 @@ class Codebook:
         """The number of centroids."""
         return 1 << self.code_bits
 
-    def assign(
-        self, vectors: Float[Tensor, "*shape dim"], centroids: Float[Tensor, "entries dim"]
-    ) -> UInt8[Tensor, "*shape"]:
-        """The code of the centroid nearest to each vector."""
-        self._check(centroids)
-        flat = vectors.reshape(-1, self.dim).to(centroids.dtype)
-        codes = torch.cdist(flat, centroids).argmin(dim=1)
-        return codes.to(torch.uint8).view(vectors.shape[:-1])
-
-    def look_up(
-        self, codes: UInt8[Tensor, "*shape"], centroids: Float[Tensor, "entries dim"]
-    ) -> Float[Tensor, "*shape dim"]:
-        """The centroid of each code."""
-        self._check(centroids)
-        return centroids[codes.to(torch.int64)]
-
     def tile(self, shape: tuple[int, int], size: int) -> tuple[int, int]:
         """Rows and columns of the tiles of about `size` weights that share a codebook.
 
@@ -80,16 +63,9 @@ class Codebook:
         bands = max(1, round(rows * wide / size))
         return -(-rows // bands), wide
 
-    def _check(self, centroids: Tensor) -> None:
-        if centroids.shape != (self.entries, self.dim):
-            raise ValueError(
-                f"{self.name} needs centroids of shape {(self.entries, self.dim)}, "
-                f"got {tuple(centroids.shape)}"
-            )
-
     def _no_numbers(self) -> NoReturn:
         raise ValueError(
-            f"{self.name} has no numbers of its own: use `assign` and `look_up` with its centroids"
+            f"{self.name} has no numbers of its own: its codes name centroids, stored beside them"
         )
 
     @property

@@ -8,7 +8,9 @@ from torch import Tensor
 
 @runtime_checkable
 class Format(Protocol):
-    """A finite set of numbers. `str(format)` is its name and `parse_format` reads it back.
+    """A finite set of numbers. `str(format)` is its name, and `parse_format` reads it back.
+
+    Only the nested codes of a training (`Slice`), which no file holds, are not read.
 
     `bits` is what one element costs when stored, `code_bits` the width that holds one code: they
     differ where several elements share a byte (ternary) or one code (codebooks).

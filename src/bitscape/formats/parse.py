@@ -150,7 +150,7 @@ def parse_scheme(text: str) -> QuantScheme:
     return QuantScheme(name + suffix, default, tuple(sorted(roles.items())))
 
 
-def narrowed(scheme: QuantScheme, whole: int, bits: int) -> QuantScheme:
+def with_weight_bits(scheme: QuantScheme, whole: int, bits: int) -> QuantScheme:
     """`scheme` with weights of `bits` wherever it has weights of `whole` bits."""
     weights = rf"(\A|=)W{whole}(?=A)"
     return parse_scheme(re.sub(weights, rf"\g<1>W{bits}", scheme.name))

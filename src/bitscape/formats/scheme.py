@@ -108,6 +108,10 @@ class SiteScheme:
     weight: TensorScheme | None
     activation: TensorScheme | None
 
+    def __str__(self) -> str:
+        """Weight x activation: "int4@g64 x uint8@token,dynamic", 16 for what is not quantized."""
+        return f"{self.weight or FULL_BITS} x {self.activation or FULL_BITS}"
+
     @property
     def weight_bits(self) -> float:
         """Bits of one weight, scales apart."""
@@ -123,7 +127,8 @@ class SiteScheme:
 class QuantScheme:
     """The scheme of a whole network: a default, and what some roles or single sites do instead.
 
-    `name` is the canonical text: `parse_scheme(scheme.name) == scheme`.
+    `name` is the canonical text of what was asked for: `parse_scheme(scheme.name) == scheme`, until
+    a pass gives single sites schemes of their own.
     """
 
     name: str

@@ -28,7 +28,7 @@ from bitscape.laws.settings import Accounting, Axis, Ladder, Setting, settings_o
 from bitscape.laws.study import study
 from bitscape.laws.styles import Comparison, comparable, heading, sentences
 from bitscape.laws.table import FULL_BITS, Row, from_records, read_table
-from bitscape.laws.timing import Profile, Timing, latency
+from bitscape.laws.timing import Profile, Timing, latency, read_profile
 from bitscape.laws.words import in_millions, label, metric_name, place, shared_protocol
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "place",
     "plan",
     "published",
+    "read_profile",
     "read_study",
     "read_table",
     "repair",

@@ -11,6 +11,7 @@ from bitscape.laws.results import LawEntry, PointEntry, SettingEntry, Study
 from bitscape.laws.rivals import widest_activations
 from bitscape.laws.settings import Accounting, Ladder
 from bitscape.laws.timing import FARTHEST, Profile, Timed, latency, of_family, times_beyond
+from bitscape.laws.words import size
 
 BudgetKind = Literal["memory", "compute-bits", "latency"]
 SHORTLIST = 2
@@ -87,10 +88,12 @@ def plan(
 
     Without `quality` the best predicted quality wins; with it, the cheapest candidate predicted to
     reach it. Measured sizes come first: an extrapolated candidate is the answer only where no other
-    fits. ValueError for a limit that is not positive or a latency without a profile.
+    fits. ValueError for a limit or a quality that is not positive, or a latency without a profile.
     """
     if not budget.limit > 0:
         raise ValueError(f"a budget of {budget.limit:g}: give a positive number")
+    if quality is not None and not 0 < quality < float("inf"):
+        raise ValueError(f"quality {quality:g} to reach: give a positive number")
     if budget.kind == "latency" and not profile:
         raise ValueError("a latency needs a device profile: give bench.json of `bitscape bench`")
     groups: dict[Ladder, list[SettingEntry]] = {}
@@ -125,7 +128,8 @@ def _answer(
         best=best,
         runner_up=runner_up,
         tempting=tempting if useful and quality is None else None,
-        reason=_reason(found, fitting, reaching, quality) or _untimed(group, profile, timed),
+        reason=_reason(found, fitting, reaching, budget.kind, quality)
+        or _untimed(group, profile, timed),
     )
 
 
@@ -172,6 +176,7 @@ def _reason(
     found: Sequence[Candidate],
     fitting: Sequence[Candidate],
     reaching: Sequence[Candidate],
+    kind: BudgetKind,
     quality: float | None,
 ) -> str:
     """Why this is the answer; nothing where no candidate has a cost."""
@@ -181,10 +186,18 @@ def _reason(
         return ""
     if not fitting:
         cheapest = min(found, key=lambda one: one.cost)
-        return f"nothing fits: {cheapest.model} {cheapest.scheme} takes {cheapest.cost:.4g}"
+        taken = spent(kind, cheapest.cost)
+        return f"nothing fits: {cheapest.model} {cheapest.scheme} takes {taken}"
     best = min(fitting, key=lambda one: one.quality)
     closest = f"{best.model} {best.scheme} is predicted {best.quality:.3g}"
     return f"nothing that fits reaches {quality:g}: {closest}"
+
+
+def spent(kind: BudgetKind, cost: float) -> str:
+    """A cost with its unit: "116 MB", "13e9 compute bits", "20 ms"."""
+    if kind == "memory":
+        return size(cost)
+    return f"{cost:.3g}e9 compute bits" if kind == "compute-bits" else f"{cost:.3g} ms"
 
 
 def _untimed(group: Sequence[SettingEntry], profile: Profile, timed: Timed) -> str:

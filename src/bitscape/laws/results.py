@@ -245,7 +245,9 @@ class Study(_Frozen):
 
 
 def read_study(path: Path) -> Study:
-    """The study in `path`; ValueError for a file that is not one."""
+    """The study in `path`, or in the law.json of that folder; ValueError for one that is none."""
+    if path.is_dir():
+        path = path / "law.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: `bitscape law ... --out DIR` writes it")
     try:

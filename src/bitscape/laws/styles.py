@@ -1,12 +1,12 @@
 """Styles beside each other: equal settings in several series of one source and protocol."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
 from bitscape.laws.results import ChangeEntry, RelativeEntry, Study
 from bitscape.laws.words import label, metric_name
 
-STYLES: dict[str, Literal["discrete", "continuous"]] = {
+OUTPUTS: Mapping[str, Literal["discrete", "continuous"]] = {
     "var": "discrete",
     "llamagen": "discrete",
     "rar": "discrete",
@@ -16,7 +16,11 @@ STYLES: dict[str, Literal["discrete", "continuous"]] = {
     "mar": "continuous",
     "unet": "continuous",
 }
-"""Whether a family predicts codes of a codebook; others are not named."""
+"""What the network of each family of `models` predicts: codes of a codebook, or numbers.
+
+`Adapter.discrete` says the same where there is torch. It is no matter of how a trajectory goes:
+MAR is autoregressive and continuous. Published rows of other families are not in the table, and
+nothing is said of them."""
 
 Entry = TypeVar("Entry", RelativeEntry, ChangeEntry)
 
@@ -121,6 +125,6 @@ def _change(one: ChangeEntry) -> str:
 
 def _styled(one: ChangeEntry) -> str:
     count = len(one.models)
-    style = [STYLES[one.family]] if one.family in STYLES else []
+    output = [OUTPUTS[one.family]] if one.family in OUTPUTS else []
     sizes = f"{count} model{'s' if count > 1 else ''}"
-    return f"{one.series} ({', '.join([*style, sizes])})"
+    return f"{one.series} ({', '.join([*output, sizes])})"

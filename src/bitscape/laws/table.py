@@ -5,10 +5,11 @@ axis, one metric, and where the number comes from.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bitscape.laws.measured import measured_values
 from bitscape.laws.records import RECORDS, RunRecord, load
@@ -21,6 +22,9 @@ HIGHER_IS_BETTER = frozenset(
     {"is", "precision", "recall", "class_accuracy", "psnr", "ssim", "token_agreement"}
 )
 """Metrics that a falling power law does not describe."""
+
+SURPLUS = "beyond the last column"
+"""Under which the reader keeps cells that no column names."""
 
 Number = int | float
 
@@ -64,15 +68,15 @@ class Row(NamedTuple):
 def read_table(path: Path) -> list[Row]:
     """The rows of a CSV file, of a file of run records, or of a sweep's folder.
 
-    FileNotFoundError when there is none; ValueError naming line and column for a wrong one.
+    A CSV is UTF-8, with or without a byte order mark. FileNotFoundError when there is none;
+    ValueError naming line and column for a wrong one.
     """
     if path.is_dir():
         path = path / RECORDS
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give a sweep's folder, its records, a CSV")
-    if path.suffix == ".csv":
-        with path.open(newline="") as file:
-            return read_csv(file, str(path))
+    if path.suffix.lower() == ".csv":
+        return read_csv(io.StringIO(_text(path), newline=""), str(path))
     return from_records(load(path), str(path))
 
 
@@ -81,12 +85,24 @@ def read_csv(lines: Iterable[str], name: str) -> list[Row]:
 
     `source` (default: the file), `table`, `series` (default: the family), `scheme`, `protocol`,
     `note`, `model_bits`, `actual_bits` and `compute_bits` (absolute; default: nominal) may follow.
+    ValueError for a column that is missing, and naming the line for one with a cell too many, an
+    empty cell of `REQUIRED`, or a number that is not positive.
     """
-    reader = csv.DictReader(lines)
-    missing = [column for column in REQUIRED if column not in (reader.fieldnames or ())]
+    reader = csv.DictReader(lines, restkey=SURPLUS)
+    found = list(reader.fieldnames or ())
+    missing = [column for column in REQUIRED if column not in found]
     if missing:
-        raise ValueError(f"{name}: no column {missing[0]!r}; a table has {', '.join(REQUIRED)}")
-    return [_from_csv(line, name, number) for number, line in enumerate(reader, start=2)]
+        alike = [column for column in found if column.strip().lower() == missing[0]] or found
+        raise ValueError(
+            f"{name}: no column {missing[0]!r}, found {', '.join(map(repr, alike)) or 'nothing'}; "
+            f"the first line names the columns {','.join(REQUIRED)}"
+        )
+    rows = []
+    for line in reader:
+        # Lines that are blank are skipped, and a quoted text may hold several.
+        place = f"{name}, line {reader.line_num}"
+        rows.append(_from_csv(_complete(line, len(found), place), name, place))
+    return rows
 
 
 def from_records(records: Iterable[RunRecord], source: str) -> list[Row]:
@@ -109,8 +125,28 @@ def nominal_compute(parameters: int, w_bits: Number, a_bits: Number) -> float:
     return nominal_bits(parameters, w_bits) * min(a_bits, FULL_BITS)
 
 
-def _from_csv(line: Mapping[str, str], name: str, number: int) -> Row:
-    place = f"{name}, line {number}"
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: save it as CSV UTF-8") from error
+
+
+def _complete(line: dict[str, Any], columns: int, place: str) -> dict[str, str]:
+    """The cells of a line, none too many and none of `REQUIRED` empty."""
+    surplus = line.get(SURPLUS, ())
+    if surplus:
+        raise ValueError(
+            f"{place}: {columns + len(surplus)} cells for {columns} columns: write decimals with "
+            "a point, and quote a text that holds a comma"
+        )
+    for column in REQUIRED:
+        if not line[column]:
+            raise ValueError(f"{place}: {column} is empty")
+    return line
+
+
+def _from_csv(line: Mapping[str, str], name: str, place: str) -> Row:
     parameters = int(_positive(line, "params", place))
     w_bits, a_bits = (_tidy(_positive(line, column, place)) for column in ("w_bits", "a_bits"))
 

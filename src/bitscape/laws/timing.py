@@ -1,6 +1,8 @@
 """Milliseconds an image of models that were not timed, from some of their family that were."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,34 @@ class Timing(NamedTuple):
 
 
 Profile = Sequence[Timing]
+
+
+def read_profile(paths: Sequence[Path]) -> list[Timing]:
+    """What `bitscape bench` timed: milliseconds an image, at the smallest batch of each file.
+
+    FileNotFoundError for a file that does not exist, ValueError for one that is no profile.
+    """
+    found: list[Timing] = []
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: `bitscape bench --out` writes it")
+        try:
+            content = json.loads(path.read_bytes())
+            model, parameters, rows = content["model"], content["parameters"], content["rows"]
+            batch = min(row["batch"] for row in rows)
+            timed = [
+                (row["scheme"], row["latency_ms"]["median"] / batch)
+                for row in rows
+                if row["batch"] == batch
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is no profile: make it with `bitscape bench --out`"
+            ) from error
+        if parameters is None:
+            raise ValueError(f"{path} names no size: bench --against fp32 or bf16 as well")
+        found += [Timing(model, scheme, parameters, time) for scheme, time in timed]
+    return found
 
 
 def of_family(profile: Profile, study: Study, family: str) -> Timed:

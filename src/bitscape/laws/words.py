@@ -28,6 +28,17 @@ def amount(study: Study, bits: float) -> str:
     return gigabits(bits) if study.axis == "model-bits" else f"{bits:.3g}e9 compute bits"
 
 
+def size(count: float) -> str:
+    """ "850 kB", "1.2 GB" of bytes."""
+    number = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        # Three digits may round up to a thousand, which the next unit writes shorter.
+        if float(f"{number:.3g}") < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
 def in_millions(study: Study) -> bool:
     """Whether the models are so small that bits are better told in 1e6 than in 1e9."""
     return max(point.cost(study.axis) for one in study.settings for point in one.points) < 0.1

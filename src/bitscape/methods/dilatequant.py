@@ -44,6 +44,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bitscape.methods.base import Method
+from bitscape.methods.schemes import TABLES
 from bitscape.passes import (
     Dilate,
     Greedy,
@@ -56,9 +57,6 @@ from bitscape.passes import (
     Rule,
     TransformInputs,
 )
-
-SCHEMES = ("W8A8,static", "W6A6,static", "W4A8,static", "W4A4,static", "W4A4")
-"""The paper's, and the last with a range for each token in place of tables."""
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "off": (),
@@ -75,7 +73,8 @@ class DilateQuant(Method):
     summary: ClassVar[str] = (
         "Dilates weights where it helps, learns blocks with a range for each step: diffusion."
     )
-    schemes: ClassVar[tuple[str, ...]] = SCHEMES
+    # The paper's, and one with a range for each token in place of tables.
+    schemes: ClassVar[tuple[str, ...]] = (*TABLES, "W4A4")
 
     dilation: str = "best"
     temporal: bool = True
@@ -109,7 +108,7 @@ class FaithfulDilateQuant(Method):
     summary: ClassVar[str] = (
         "DilateQuant as published, to compare with the paper: dilatequant is better."
     )
-    schemes: ClassVar[tuple[str, ...]] = SCHEMES[:4]
+    schemes: ClassVar[tuple[str, ...]] = TABLES
 
     rows: int | None = None
     steps: int = 400

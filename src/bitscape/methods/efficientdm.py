@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bitscape.methods.base import Method
-from bitscape.methods.dilatequant import SCHEMES
 from bitscape.methods.rates import training_of_sites
+from bitscape.methods.schemes import TABLES
 from bitscape.passes import (
     Distill,
     Imitation,
@@ -48,7 +48,7 @@ class EfficientDM(Method):
 
     summary: ClassVar[str] = "Trains the whole quantized network on its own samples: diffusion."
     schemes: ClassVar[tuple[str, ...]] = (
-        *SCHEMES[:4],
+        *TABLES,
         *(f"W{weight}A{inputs},static" for weight in (3, 2) for inputs in (6, 4)),
     )
 

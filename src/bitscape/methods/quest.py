@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bitscape.methods.base import Method
-from bitscape.methods.dilatequant import SCHEMES
+from bitscape.methods.schemes import TABLES
 from bitscape.passes import InSteps, Pass, QuantizeActivations, Reconstruct
 
 STAGES = (("ada",), ("qkv", "proj", "fc1", "fc2"))
@@ -41,7 +41,7 @@ class QuEST(Method):
     summary: ClassVar[str] = (
         "Trains time embeddings, then attention and feed-forward, block by block: U-Nets."
     )
-    schemes: ClassVar[tuple[str, ...]] = SCHEMES[:4]
+    schemes: ClassVar[tuple[str, ...]] = TABLES
 
     steps: int = 200
     batch: int = 16

@@ -61,6 +61,9 @@ STATIC = (
 )
 """Integers with static ranges and with dynamic ones, and the float that has both."""
 
+TABLES = tuple(f"W{weight}A{input_},static" for weight, input_ in _PAIRS)
+"""Integers whose inputs have a range for each step."""
+
 COMMON = (
     *(f"W{bits}A16" for bits in (4, 3, 2)),
     *(f"W{bits}A16@g64" for bits in (4, 3, 2)),

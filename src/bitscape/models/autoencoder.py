@@ -60,7 +60,13 @@ class AutoencoderConfig:
 
 @runtime_checkable
 class LatentTokenizer(Protocol):
-    """A tokenizer with continuous latents, scaled as the diffusion model wants them."""
+    """A tokenizer with continuous latents, scaled as the diffusion model wants them.
+
+    `rounded` tells models that ask how its images become bytes, see `to_uint8`; None leaves it to
+    them.
+    """
+
+    rounded: bool | None
 
     def latents(self, images: Image) -> Mapped:
         """Latents of images in [-1, 1]."""

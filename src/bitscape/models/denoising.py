@@ -9,11 +9,14 @@ from torch import Tensor, nn
 
 from bitscape.models.autoencoder import LatentTokenizer
 from bitscape.models.diffusion import Diffusion
+from bitscape.models.labels import drop_labels
 from bitscape.models.sampling import guide
 from bitscape.models.solvers import make_solver
 from bitscape.structure import Call, Lesson, Randomness, Style, Trajectory, constant_step
 
 Latent = Float[Tensor, "batch channel height width"]
+Both = Float[Tensor, "both predicted height width"]
+Prediction = Float[Tensor, "batch predicted height width"]
 
 
 class Denoising:
@@ -67,8 +70,14 @@ class Denoising:
         solver: str = "ddim",
         eta: float = 0.0,
         clip: float | None = None,
+        guided_channels: int | None = None,
     ) -> Trajectory:
-        """From pure noise by `solver`; `guidance` g combines u + g (c - u), none at 1 (or 0)."""
+        """From pure noise by `solver`; `guidance` g combines u + g (c - u), none at 1 (or 0).
+
+        `solver` is "ddpm" (250 of these steps made DiT's published figures), "ddim" or a scheduler
+        class of diffusers. `guided_channels` None guides all channels of the noise, as in the
+        papers; the released script of DiT, and so its figures, guide the first three of four.
+        """
         count = steps or self.stops
         path = make_solver(solver, self.diffusion, count, randomness, clip, eta)
         guided = guidance not in (0, 1)
@@ -81,9 +90,9 @@ class Denoising:
             step = constant_step(int(self.step_of(now[:1])))
             inputs = path.inputs(x, position).repeat(len(conditions) // len(x), 1, 1, 1)
             output = yield Call("", step, (inputs, now, *given))
-            # What follows the noise is its predicted variance, which these solvers do not read.
-            noise = output[:, : self.shape[0]]
-            x = path.step(x, guide(noise, guidance - 1) if guided else noise, position)
+            if guided:
+                output = guided_noise(output, guidance, guided_channels or self.shape[0])
+            x = path.step(x, output, position)
         return x
 
     def replay(self, calls: Sequence[Call]) -> list[Call]:
@@ -107,7 +116,21 @@ class Denoising:
         args = (x, t, *self.conditioning(labels))
         return Lesson.of_call(Call("", self.step_of(t), args), noise)
 
+    def without_labels(self, labels: Tensor, drawn: Tensor) -> Tensor:
+        """`labels`, "no class" in place of those whose `drawn` is below the share of training."""
+        return drop_labels(labels, drawn, self.config)
+
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """Mean squared error of the predicted noise for each sample."""
         noise = output[:, : target.shape[1]].float()
         return (noise - target).square().flatten(1).mean(dim=1)
+
+
+def guided_noise(both: Both, guidance: float, channels: int) -> Prediction:
+    """u + g (c - u) in the first `channels`; the rest, as a predicted variance, is that of c.
+
+    `both` holds c, then u, along the batch.
+    """
+    mixed = guide(both[:, :channels], guidance - 1)
+    rest = both[: len(mixed), channels:]
+    return torch.cat([mixed, rest], dim=1) if rest.shape[1] else mixed

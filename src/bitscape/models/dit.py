@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_uint8
 from bitscape.models.checkpoint import KeyMap, Layout, Source
-from bitscape.models.ddpm import DDPM
 from bitscape.models.denoising import Denoising
 from bitscape.models.diffusion import Diffusion
 from bitscape.models.family import Family
@@ -32,18 +31,12 @@ from bitscape.models.layers import (
     sine_frequencies,
 )
 from bitscape.models.multiscale import MultiScaleConfig, MultiScaleTokenizer
-from bitscape.models.sampling import doubled, guide
-from bitscape.models.solvers import make_solver
 from bitscape.structure import (
     Block,
-    Call,
     FeedForward,
     Fold,
-    Randomness,
     Site,
-    Trajectory,
     chain,
-    constant_step,
 )
 
 Latent = Float[Tensor, "batch channel height width"]
@@ -205,57 +198,11 @@ class DiTAdapter(Denoising):
         """The transformer blocks, a chain."""
         return chain([f"blocks.{i}" for i in range(self.config.depth)])
 
-    def trajectory(
-        self,
-        network: nn.Module,
-        conditions: Tensor,
-        randomness: Randomness,
-        *,
-        guidance: float = 1.5,
-        steps: int | None = None,
-        solver: str = "ddim",
-        eta: float = 0.0,
-        clip: float | None = None,
-        guided_channels: int | None = None,
-    ) -> Trajectory:
-        """From pure noise by `solver`; `guidance` g combines u + g (c - u), none at 1 (or 0).
-
-        `solver` is "ddpm" (250 of these steps made the published figures), "ddim" or a scheduler
-        class of diffusers. `guided_channels` None guides all channels of the noise, as in the
-        paper; the released script, and so the published figures, guide the first three of four.
-        """
-        config, count = self.config, steps or self.stops
-        channels, ancestral = config.latent_channels, solver == "ddpm"
-        if ancestral and (clip is not None or eta):
-            raise ValueError(f"{clip=} and {eta=} are not for solver 'ddpm': leave them out")
-        path = (
-            DDPM(self.diffusion, count, randomness)
-            if ancestral
-            else make_solver(solver, self.diffusion, count, randomness, clip, eta)
-        )
-        guided = guidance not in (0, 1)
-        labels = doubled(conditions, config.num_classes) if guided else conditions
-        x = randomness.normal(*self.shape)
-        for position, t in enumerate(path.times):
-            now = torch.full_like(labels, t)
-            step = constant_step(int(self.step_of(now[:1])))
-            inputs = path.inputs(x, position).repeat(len(labels) // len(x), 1, 1, 1)
-            output = yield Call("", step, (inputs, now, labels))
-            predicted = output[: len(x)]
-            if guided:
-                mixed = guide(output[:, : guided_channels or channels], guidance - 1)
-                predicted = torch.cat([mixed, predicted[:, mixed.shape[1] :]], dim=1)
-            x = path.step(x, predicted if ancestral else predicted[:, :channels], position)
-        return x
-
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
-        """uint8 images from scaled latents; rounded as the released script does, but in the zoo.
-
-        The zoo's images, and the distances measured on them, are truncated as VAR's.
-        """
+        """uint8 images from scaled latents; rounded as the released script does, if not told."""
         assert isinstance(tokenizer, LatentTokenizer)
-        images = tokenizer.from_latents(latents)
-        return to_uint8(images, rounded=not isinstance(tokenizer, MultiScaleTokenizer))
+        rounded = tokenizer.rounded is None or tokenizer.rounded
+        return to_uint8(tokenizer.from_latents(latents), rounded=rounded)
 
 
 _OFFICIAL = {

@@ -59,6 +59,8 @@ KL16 = KLConfig(
 class KLTokenizer(nn.Module):
     """Encoder, decoder and the 1x1 convolutions on either side of the latent."""
 
+    rounded: bool | None = None
+
     def __init__(self, config: KLConfig) -> None:
         super().__init__()
         if not config.autoencoder.double_z:

@@ -18,6 +18,7 @@ from bitscape.models.autoencoder import AutoencoderConfig, LatentTokenizer, to_u
 from bitscape.models.checkpoint import KeyMap, Layout, Source
 from bitscape.models.family import Family
 from bitscape.models.kl import KL16, KL_LAYOUTS, KLTokenizer
+from bitscape.models.labels import drop_labels
 from bitscape.models.layers import (
     AFFINE,
     modulation_push,
@@ -261,6 +262,10 @@ class MARAdapter:
             return (yield Call("head", t, (x, t, take(z, wanted))))
 
         return Lesson(start, noise)
+
+    def without_labels(self, labels: Tensor, drawn: Tensor) -> Tensor:
+        """`labels`, "no class" in place of those whose `drawn` is below the share of training."""
+        return drop_labels(labels, drawn, self.config)
 
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """Mean squared error of the predicted noise for each sample."""

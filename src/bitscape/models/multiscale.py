@@ -122,9 +122,11 @@ class MultiScaleTokenizer(nn.Module):
     """Autoencoder and codebook in one: images to tokens (VAR) or continuous latents (DiT) and back.
 
     `latent_shift` and `latent_scale` (per channel) bring continuous latents to zero mean and unit
-    variance for diffusion; the discrete path does not use them.
+    variance for diffusion; the discrete path does not use them. Models that leave it to their
+    tokenizer truncate its images to bytes, as VAR does.
     """
 
+    rounded: bool | None = False
     latent_shift: Tensor
     latent_scale: Tensor
 

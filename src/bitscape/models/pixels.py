@@ -14,7 +14,9 @@ class PixelConfig:
 
 
 class PixelTokenizer(nn.Module):
-    """The identity."""
+    """The identity. Models that leave it to their tokenizer round its images to bytes."""
+
+    rounded: bool | None = True
 
     def __init__(self, config: PixelConfig) -> None:
         super().__init__()

@@ -47,6 +47,8 @@ class PromptConfig:
 class PromptTokenizer(nn.Module):
     """Images to latents and back, prompts to what the U-Net attends to."""
 
+    rounded: bool | None = None
+
     def __init__(self, config: PromptConfig) -> None:
         super().__init__()
         self.config = config

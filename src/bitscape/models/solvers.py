@@ -1,7 +1,7 @@
 """Solvers: how a diffusion trajectory moves from one timestep to the next.
 
-DDIM is the project's own; every other name is a scheduler class of diffusers, built on the same
-noise schedule.
+DDIM and DDPM are the project's own; every other name is a scheduler class of diffusers, built on
+the same noise schedule.
 """
 
 import importlib
@@ -11,10 +11,12 @@ from typing import Any, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from bitscape.models.ddpm import DDPM
 from bitscape.models.diffusion import Diffusion
 from bitscape.structure import Randomness
 
 Latent = Float[Tensor, "batch channel height width"]
+Prediction = Float[Tensor, "batch predicted height width"]
 
 
 @runtime_checkable
@@ -31,8 +33,12 @@ class Solver(Protocol):
         """What the network reads at `times[position]`."""
         ...
 
-    def step(self, x: Latent, noise: Latent, position: int) -> Latent:
-        """The latent after the step at `times[position]`, given the predicted noise."""
+    def step(self, x: Latent, prediction: Prediction, position: int) -> Latent:
+        """The latent after the step at `times[position]`.
+
+        `prediction` is the noise, and behind its channels, where the network learned one, its
+        variance, which some solvers do not read.
+        """
         ...
 
 
@@ -60,8 +66,9 @@ class DDIM:
         """The latent itself."""
         return x
 
-    def step(self, x: Latent, noise: Latent, position: int) -> Latent:
+    def step(self, x: Latent, prediction: Prediction, position: int) -> Latent:
         """Equation 12 of arXiv 2010.02502."""
+        noise = prediction[:, : x.shape[1]]
         after = self.times[position + 1 : position + 2]
         before = after[0] if after else None
         fresh = self.randomness.normal(*x.shape[1:]) if self.eta else None
@@ -101,8 +108,9 @@ class Scheduler:
         scaled: Tensor = self.scheduler.scale_model_input(x, self.scheduler.timesteps[position])
         return scaled
 
-    def step(self, x: Latent, noise: Latent, position: int) -> Latent:
+    def step(self, x: Latent, prediction: Prediction, position: int) -> Latent:
         """The scheduler's step."""
+        noise = prediction[:, : x.shape[1]]
         t = self.scheduler.timesteps[position]
         result: Tensor = self.scheduler.step(noise, t, x, **self.options).prev_sample
         return result
@@ -116,9 +124,16 @@ def make_solver(
     clip: float | None = None,
     eta: float = 0.0,
 ) -> Solver:
-    """ "ddim", or the diffusers scheduler class `name`; ValueError for an unknown one."""
+    """ "ddim", "ddpm" or the diffusers scheduler class `name`; ValueError for an unknown one.
+
+    ValueError too for a `clip` or an `eta` that the solver does not have.
+    """
     if name == "ddim":
         return DDIM(diffusion, steps, randomness, clip, eta)
+    if name == "ddpm":
+        if clip is not None or eta:
+            raise ValueError(f"{clip=} and {eta=} are not for solver 'ddpm': leave them out")
+        return DDPM(diffusion, steps, randomness)
     if clip is not None:
         raise ValueError(f"clip={clip} works with solver 'ddim' only: leave it out for {name!r}")
     return Scheduler(name, diffusion, steps, randomness, eta)
@@ -152,7 +167,7 @@ def _scheduler_class(name: str) -> Any:
         ) from error
     if not name.endswith("Scheduler") or name not in dir(schedulers):
         raise ValueError(
-            f"unknown solver {name!r}: 'ddim' or a scheduler class of diffusers, "
+            f"unknown solver {name!r}: 'ddim', 'ddpm' or a scheduler class of diffusers, "
             "for example DPMSolverMultistepScheduler"
         )
     return getattr(schedulers, name)

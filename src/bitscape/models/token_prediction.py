@@ -1,9 +1,12 @@
 """What the adapters of models that predict codes have in common."""
 
+from typing import Any
+
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from bitscape.models.labels import drop_labels
 from bitscape.structure import Style
 
 
@@ -13,6 +16,11 @@ class TokenPrediction:
     style: Style = "autoregressive"
     loss_name = "nll"
     discrete = True
+    config: Any
+
+    def without_labels(self, labels: Tensor, drawn: Tensor) -> Tensor:
+        """`labels`, "no class" in place of those whose `drawn` is below the share of training."""
+        return drop_labels(labels, drawn, self.config)
 
     def loss(
         self, output: Float[Tensor, "batch token code"], target: Int[Tensor, "batch token"]

@@ -66,10 +66,9 @@ class UNetAdapter(Denoising):
         return super().without(conditions)
 
     def decode(self, tokenizer: nn.Module, latents: Tensor) -> Tensor:
-        """uint8 images, truncated as latent diffusion's scripts do, rounded for pixels."""
+        """uint8 images, truncated as latent diffusion's scripts do, if not told."""
         assert isinstance(tokenizer, LatentTokenizer)
-        rounded = isinstance(tokenizer, PixelTokenizer)
-        return to_uint8(tokenizer.from_latents(latents), rounded=rounded)
+        return to_uint8(tokenizer.from_latents(latents), rounded=tokenizer.rounded or False)
 
 
 def _backbone(network: nn.Module) -> nn.Module:

@@ -37,6 +37,8 @@ class VQConfig:
 class VQTokenizer(nn.Module):
     """Autoencoder and codebook: images to tokens in raster order and back."""
 
+    rounded: bool | None = None
+
     def __init__(self, config: VQConfig) -> None:
         super().__init__()
         self.config = config

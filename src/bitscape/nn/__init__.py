@@ -10,10 +10,12 @@ from bitscape.nn.hadamard import (
     hadamard_transform,
     inverse_hadamard_transform,
     largest_order,
+    signed_rotation,
 )
 from bitscape.nn.insert import Quantized, insert, quantized_sites, take_over
 from bitscape.nn.linear import QuantLinear
 from bitscape.nn.nested import read_first_bits
+from bitscape.nn.prologue import compose_affine
 
 __all__ = [
     "ActivationQuantizer",
@@ -25,6 +27,7 @@ __all__ = [
     "QuantLinear",
     "Quantized",
     "SiteFootprint",
+    "compose_affine",
     "footprint",
     "grid_of",
     "hadamard_matrix",
@@ -35,5 +38,6 @@ __all__ = [
     "largest_order",
     "quantized_sites",
     "read_first_bits",
+    "signed_rotation",
     "take_over",
 ]

@@ -25,8 +25,7 @@ class SiteFootprint:
     @property
     def text(self) -> str:
         """The scheme in words: weight x activation."""
-        weight, activation = self.scheme.weight, self.scheme.activation
-        return f"{weight or FULL_BITS} x {activation or FULL_BITS}"
+        return str(self.scheme)
 
     @property
     def code_bytes(self) -> int:
@@ -37,11 +36,6 @@ class SiteFootprint:
     def scale_bytes(self) -> int:
         """Bytes of scales."""
         return self.cost.scale_bits // 8
-
-    @property
-    def other_bytes(self) -> int:
-        """Bytes of zero points and the stored shape."""
-        return self.cost.other_bits // 8
 
     @property
     def nominal_bits(self) -> float:
@@ -86,7 +80,8 @@ class Footprint:
 def footprint(network: nn.Module) -> Footprint:
     """The cost of `network`, whose sites are in the normal form.
 
-    Weights that have no codes yet, biases, low-rank branches and prologues count 16 bits.
+    Weights that have no codes yet, biases, low-rank branches and the scales and shifts of
+    prologues, of linear layers and convolutions alike, count 16 bits a number.
     """
     sites = [
         _site(name, module)
@@ -117,7 +112,9 @@ def _other_parameters(network: nn.Module) -> int:
             continue
         total -= 0 if module.weight is None else module.weight.numel()
         total -= 0 if module.delta is None else module.delta.numel()
+        # Buffers, which are not among the parameters.
+        added = [module.shift, module.scale]
         if isinstance(module, QuantLinear):
-            branch = (module.shift, module.scale, module.lowrank_down, module.lowrank_up)
-            total += sum(tensor.numel() for tensor in branch if tensor is not None)
+            added += [module.lowrank_down, module.lowrank_up]
+        total += sum(tensor.numel() for tensor in added if tensor is not None)
     return total

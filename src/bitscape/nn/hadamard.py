@@ -35,6 +35,15 @@ def inverse_hadamard_transform(
     return _apply(x, order, transpose=True)
 
 
+def signed_rotation(
+    x: Float[Tensor, "*batch channel"], order: int, signs: Float[Tensor, " channel"] | None
+) -> Float[Tensor, "*batch channel"]:
+    """x R with R = diag(signs) (I (x) H) / sqrt(order); order 0 stands for no rotation."""
+    if not order:
+        return x
+    return hadamard_transform(x if signs is None else x * signs, order)
+
+
 def largest_order(width: int) -> int:
     """The largest order that divides `width` and has a Hadamard matrix built in: at least 1."""
     for order in range(width, 1, -1):

@@ -4,7 +4,7 @@
     u = v R                      R = diag(signs) (I (x) H) / sqrt(order), stored as an order
     y = Q_act(u) Q_weight(W + delta)^T + (u A^T) B^T + bias
 
-Every method of quantization ends in these fields. `affine`, `rotate`, `split` and `bake` change the
+Every method of quantization ends in these fields. `affine`, `rotate` and `split_off` change the
 representation and provably not the function; the algebra lives here and nowhere else.
 """
 
@@ -20,7 +20,7 @@ from bitscape.formats import TensorScheme
 from bitscape.nn.activation import ActivationQuantizer
 from bitscape.nn.coded import CodedWeight
 from bitscape.nn.editable import Editable
-from bitscape.nn.hadamard import check_order, hadamard_transform, inverse_hadamard_transform
+from bitscape.nn.hadamard import check_order, inverse_hadamard_transform, signed_rotation
 from bitscape.nn.prologue import check_scale, compose_affine, keep_after_fold
 from bitscape.quantizers import Centroids, Grid
 from bitscape.structure import Absorb, Site, StepClock
@@ -139,20 +139,6 @@ class QuantLinear(Editable):
             matrix.copy_(self._rotated(value))
 
     @torch.no_grad()
-    def split(self, rank: int) -> None:
-        """Move the best rank-`rank` part of W into the low-rank branch, exactly.
-
-        W = B A + residual with B A the truncated SVD; a branch that exists grows by `rank`.
-        """
-        weight = self._editable("split")
-        limit = min(weight.shape)
-        if not 1 <= rank <= limit:
-            raise ValueError(f"a rank of 1 to {limit} is needed for {self.site.name}, got {rank}")
-        left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
-        root = values[:rank].sqrt()
-        self.split_off(left[:, :rank] * root, root[:, None] * right[:rank])
-
-    @torch.no_grad()
     def split_off(self, up: Float[Tensor, "out rank"], down: Float[Tensor, "rank in"]) -> None:
         """Move B A = `up` `down` into the low-rank branch, exactly; one that exists grows."""
         weight = self._editable("split_off")
@@ -211,9 +197,7 @@ class QuantLinear(Editable):
         return ", ".join([f"{self.in_features} -> {self.out_features}", *used])
 
     def _rotated(self, v: Tensor) -> Tensor:
-        if not self.rotation:
-            return v
-        return hadamard_transform(v if self.signs is None else v * self.signs, self.rotation)
+        return signed_rotation(v, self.rotation, self.signs)
 
     def _unrotated(self, u: Tensor) -> Tensor:
         if not self.rotation:

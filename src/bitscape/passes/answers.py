@@ -11,13 +11,14 @@ from bitscape.structure import Lesson, Pipeline, drive
 
 def answer(pipeline: Pipeline, lesson: Lesson, inside: Sequence[str] = ()) -> Answer:
     """The output of the network of `pipeline`, and what the modules `inside` gave on the way."""
-    with _looking(pipeline.network, inside) as seen:
+    with looking(pipeline.network, inside) as seen:
         output = drive(pipeline.network, lesson.start(), pipeline.clocks)
     return Answer(output, seen)
 
 
 @contextmanager
-def _looking(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Tensor]]]:
+def looking(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Tensor]]]:
+    """What the modules `names` give while the context lasts, one tensor a run."""
     seen: dict[str, list[Tensor]] = {name: [] for name in names}
 
     def hook(name: str) -> Callable[[nn.Module, object, object], None]:

@@ -1,7 +1,6 @@
 """Bits for each output row of every weight, around the width that the scheme gives."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,13 +10,14 @@ from torch import Tensor
 
 from bitscape.algorithms.row_bits import Choice, row_errors, swap_by_error
 from bitscape.calibration import Rows, RowSamples
-from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme
-from bitscape.passes.base import Context, Field
+from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme, TensorScheme
+from bitscape.passes.base import Context, Field, with_sites
 from bitscape.passes.quantize_activations import QuantizeActivations
-from bitscape.passes.quantize_weights import check_weights, layer_of, weight_sites
+from bitscape.passes.quantize_weights import check_weights, weight_sites
 from bitscape.passes.rounders import Nearest, Rounder
 from bitscape.passes.sampled_inputs import sampled_inputs
-from bitscape.passes.site_rows import SiteRows, matrices
+from bitscape.passes.site_rows import SiteRows
+from bitscape.passes.site_weight import layer_of, matrix_of
 from bitscape.quantizers import dequantize_weight
 from bitscape.structure import Pipeline, Site
 
@@ -67,17 +67,17 @@ class AssignBits:
             site.name: self.widths(site, kept, pipeline, context)
             for site, kept in sampled_inputs(pipeline, calls, left.values(), self.rows)
         }
-        context.scheme = _with_sites(context.scheme, chosen)
+        context.scheme = with_sites(context.scheme, chosen)
 
     def widths(
         self, site: Site, samples: RowSamples, pipeline: Pipeline, context: Context
     ) -> SiteScheme:
         """The scheme of one site with the widths of its rows."""
         scheme = context.scheme.at(site.role.value, site.name)
-        view = SiteRows.of(samples.rows(), site, scheme, pipeline, self.activations)
-        [W] = matrices([layer_of(pipeline.network, site.name)])
+        view = SiteRows.of(samples.rows(), site, scheme.activation, pipeline, self.activations)
+        W = matrix_of(layer_of(pipeline.network, site.name))
         assert scheme.weight is not None and isinstance(scheme.weight.format, Int)
-        base, errors = scheme.weight.format.bits, self.errors(W, view)
+        base, errors = scheme.weight.format.bits, self.errors(W, scheme.weight, view)
         offsets = self.choose(W, errors)
         widths = tuple((offsets + base).tolist())
         picked = errors.gather(0, (offsets + 1)[None]).sum()
@@ -88,10 +88,9 @@ class AssignBits:
         }
         return replace(scheme, weight=replace(scheme.weight, format=MixedInt(base, widths)))
 
-    def errors(self, W: Tensor, view: SiteRows) -> Tensor:
+    def errors(self, W: Tensor, weight: TensorScheme, view: SiteRows) -> Tensor:
         """The squared error of each row's output at one bit less, as many, and one more."""
-        weight = view.scheme.weight
-        assert weight is not None and isinstance(weight.format, Int)
+        assert isinstance(weight.format, Int)
         base, found, H = weight.format.bits, [], None
         X, X_hat, weights = view.rows.X, view.rounded(view.rows.X), view.rows.weights
         if self.rounder.reads_inputs:
@@ -118,9 +117,3 @@ def halves(rows: Rows) -> tuple[Bool[Tensor, " row"], Bool[Tensor, " row"]]:
         place = torch.arange(len(place), device=place.device)
     even = place % 2 == 0
     return even, ~even if len(place) > 1 else even
-
-
-def _with_sites(scheme: QuantScheme, chosen: Mapping[str, SiteScheme]) -> QuantScheme:
-    """`scheme` with schemes of single sites; its name goes on to say what was asked for."""
-    roles = dict(scheme.roles) | dict(chosen)
-    return replace(scheme, roles=tuple(sorted(roles.items())))

@@ -17,14 +17,16 @@ PER_CALL = 4096
 
 def insert_attends(pipeline: Pipeline) -> list[QuantAttend]:
     """Every attention of the network as a quantizable site, in the order of its modules."""
+    network = pipeline.network
+    # A product that is a site already holds one of its own.
+    inner = {m.attend for m in network.modules() if isinstance(m, QuantAttend)}
     found = [
         Site(name, Role.ATTEND, Kind.ATTEND)
-        for name, module in pipeline.network.named_modules()
-        if isinstance(module, Attend)
+        for name, module in network.named_modules()
+        if isinstance(module, Attend) and module not in inner
     ]
-    insert(pipeline.network, found, pipeline.clocks)
-    modules = [pipeline.network.get_submodule(site.name) for site in found]
-    return [module for module in modules if isinstance(module, QuantAttend)]
+    insert(network, found, pipeline.clocks)
+    return [module for module in network.modules() if isinstance(module, QuantAttend)]
 
 
 class HeadSamples:

@@ -1,7 +1,7 @@
 """What a pass is: one idea that edits the fields of the normal form, and the order of passes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -11,7 +11,7 @@ from bitscape.calibration import CalibrationSet
 from bitscape.evaluation import Draw
 from bitscape.formats import QuantScheme, SiteScheme
 from bitscape.nn import QuantAttend, Quantized, insert, quantized_sites
-from bitscape.structure import Pipeline, Site
+from bitscape.structure import Kind, Pipeline, Site
 
 Field = Literal["scale", "shift", "rotation", "lowrank", "delta", "codes", "activation"]
 Progress = Callable[[str, int, int], None]
@@ -47,6 +47,9 @@ class Context:
     Passes that train read real `images`, or the calibration calls when there are none, and begin
     with what other passes made: with `begun` instead, a quantized twin of the same scheme. Where
     `unrounded` is a dictionary, each weight that is given codes is kept there as it was before.
+
+    `nested` is what a training at several widths leaves for a pass that reads one of them: for
+    each width the number by which the scale of each site grows.
     """
 
     scheme: QuantScheme
@@ -59,6 +62,7 @@ class Context:
     pace: Pace = Pace()
     begun: Pipeline | None = None
     unrounded: dict[str, Tensor] | None = None
+    nested: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def calibrated(self, what: str) -> CalibrationSet:
         """The calibration set; ValueError when `what` needs one and there is none."""
@@ -120,10 +124,20 @@ def run(passes: Sequence[Pass], pipeline: Pipeline, context: Context) -> None:
 
 
 def chosen(pipeline: Pipeline, context: Context) -> list[tuple[Site, SiteScheme]]:
-    """The sites whose weight or activation the scheme asks to quantize, in execution order."""
-    sites = pipeline.adapter.sites(pipeline.network)
+    """The sites whose weight or activation the scheme asks to quantize, in execution order.
+
+    Without the attention products, which some adapters declare and others do not: they have no
+    weight, and `insert_attends` finds those of any network.
+    """
+    sites = [s for s in pipeline.adapter.sites(pipeline.network) if s.kind is not Kind.ATTEND]
     pairs = [(site, context.scheme.at(site.role.value, site.name)) for site in sites]
     return [(site, s) for site, s in pairs if s.weight is not None or s.activation is not None]
+
+
+def with_sites(scheme: QuantScheme, schemes: Mapping[str, SiteScheme]) -> QuantScheme:
+    """`scheme` with schemes of single sites; its name goes on to say what was asked for."""
+    roles = dict(scheme.roles) | dict(schemes)
+    return replace(scheme, roles=tuple(sorted(roles.items())))
 
 
 def _rounds(layer: Quantized) -> bool:

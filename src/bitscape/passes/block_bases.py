@@ -7,8 +7,9 @@ from torch import Tensor
 from bitscape.calibration import Extremes, Unit
 from bitscape.nn import QuantLinear
 from bitscape.passes.base import Context, chosen
-from bitscape.passes.folding import apply_transform
+from bitscape.passes.folding import apply_transform, consumers
 from bitscape.passes.learned import Affine, starting_affine
+from bitscape.passes.site_weight import layer_of, matrix_of
 from bitscape.passes.transform import Transform
 from bitscape.structure import Absorb, Fold, Pipeline
 
@@ -28,12 +29,13 @@ class BlockBases:
         folds = [f for f in self.pipeline.adapter.folds(network) if self._free(f, names)]
         if not folds:
             return []
-        seen = {f.consumers[0]: Extremes(self._matrix(f.consumers[0]).shape[1]) for f in folds}
+        first = {n: matrix_of(layer_of(network, n)) for n in (f.consumers[0] for f in folds)}
+        seen = {name: Extremes(W.shape[1], W.device) for name, W in first.items()}
         unit.observe(seen)
         found = []
         for fold in folds:
             at = seen[fold.consumers[0]]
-            weights = [self._matrix(name) for name in fold.consumers]
+            weights = [matrix_of(layer) for layer in consumers(network, fold)]
             shift = Absorb.SHIFT in fold.takes
             found.append((fold, starting_affine((at.low, at.high), weights, shift=shift)))
         return found
@@ -53,11 +55,6 @@ class BlockBases:
             }
             for name in fold.consumers:
                 self.context.site_report(name)["transform"] = entry
-
-    def _matrix(self, name: str) -> Tensor:
-        layer = self.pipeline.network.get_submodule(name)
-        assert isinstance(layer, QuantLinear) and layer.weight is not None
-        return layer.weight.detach().float()
 
     def _free(self, fold: Fold, names: Sequence[str]) -> bool:
         """Whether its consumers are all rounded here, in the basis that they came in."""

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from bitscape.calibration import StepSamples, Unit, Whole
 from bitscape.formats import TensorScheme
-from bitscape.nn import ActivationQuantizer, QuantAttend, QuantConv2d, QuantLinear
+from bitscape.nn import ActivationQuantizer, QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, chosen
 from bitscape.passes.finished import read_groups, write_groups
 from bitscape.passes.learned_table import LearnedTable
 from bitscape.passes.quantize_activations import QuantizeActivations, group_ranges
+from bitscape.passes.site_weight import layer_of
 from bitscape.structure import Pipeline
 
 Tables = dict[str, LearnedTable]
@@ -36,14 +37,9 @@ class BlockInputs:
         """Round the inputs of the sites `names`; static ranges are those of what they now see."""
         wanted = {name: scheme for name in names if (scheme := self.schemes[name]) is not None}
         seen = {n: StepSamples(self.sites[n]) for n in wanted if self._static(n)}
-        if seen:
-            place.observe(seen)
+        place.observe(seen)
         for name, scheme in wanted.items():
-            layer = self.pipeline.network.get_submodule(name)
-            if isinstance(layer, QuantAttend):
-                if scheme.dynamic:
-                    layer.quantize(scheme)
-            elif scheme.dynamic:
+            if scheme.dynamic:
                 self._put(name, scheme)
             elif name in seen and self.ranges is not None:
                 site, found = self.sites[name], seen[name]
@@ -81,24 +77,20 @@ class BlockInputs:
 
     def restore(self, path: Path) -> None:
         """Read back what `keep` wrote; the quantizers are in place."""
-        for name, kept in read_groups(path).items():
+        for name, kept in read_groups(path, self.pipeline.device).items():
             quantizer = self._layer(name).activation
             assert quantizer is not None
             quantizer.set_table(kept["scale"], kept.get("zero"), quantizer.row_of)
 
     def _static(self, name: str) -> bool:
         scheme = self.schemes[name]
-        layer = self.pipeline.network.get_submodule(name)
-        static = scheme is not None and not scheme.dynamic and self.ranges is not None
-        return static and not isinstance(layer, QuantAttend)
+        return scheme is not None and not scheme.dynamic and self.ranges is not None
 
     def _put(self, name: str, scheme: TensorScheme) -> ActivationQuantizer:
         return self._layer(name).quantize_activation(scheme)
 
     def _layer(self, name: str) -> QuantLinear | QuantConv2d:
-        layer = self.pipeline.network.get_submodule(name)
-        assert isinstance(layer, QuantLinear | QuantConv2d)
-        return layer
+        return layer_of(self.pipeline.network, name)
 
 
 @contextmanager

@@ -112,10 +112,11 @@ class Distill:
             with _sharded(pipeline, teacher, context.pace.shard) as (student, source):
                 self._teach(student, source, lessons, students, narrow, context)
             if widths:
-                context.report["nested"] = {
-                    str(width): {name: layer.gain(width) for name, layer in students.items()}
+                context.nested = {
+                    width: {name: layer.gain(width) for name, layer in students.items()}
                     for width in sorted(widths)
                 }
+                context.report["nested"] = {str(w): gains for w, gains in context.nested.items()}
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(kept.get(name, False))
             parameter.grad = None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -33,14 +34,14 @@ def write_finished(path: Path, rounded: Mapping[str, Rounded]) -> None:
     fresh.replace(path)
 
 
-def read_finished(path: Path) -> dict[str, Rounded]:
-    """What `write_finished` kept; nothing when there is no such file."""
+def read_finished(path: Path, device: torch.device | str) -> dict[str, Rounded]:
+    """What `write_finished` kept, on `device`; nothing when there is no such file."""
     if not path.is_file():
         return {}
     with safe_open(path, framework="pt") as file:
         reports: dict[str, str] = file.metadata() or {}
         names = set(file.keys())
-        return {name: _site(file, name, names, report) for name, report in reports.items()}
+        return {name: _site(file, name, names, report, device) for name, report in reports.items()}
 
 
 def write_groups(path: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -48,17 +49,20 @@ def write_groups(path: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None
     save_file({f"{g}/{kind}": t for g, kinds in groups.items() for kind, t in kinds.items()}, path)
 
 
-def read_groups(path: Path) -> dict[str, dict[str, Tensor]]:
-    """What `write_groups` kept."""
+def read_groups(path: Path, device: torch.device | str) -> dict[str, dict[str, Tensor]]:
+    """What `write_groups` kept, on `device`."""
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in load_file(path).items():
         group, kind = key.rsplit("/", 1)
-        groups.setdefault(group, {})[kind] = tensor
+        groups.setdefault(group, {})[kind] = tensor.to(device)
     return groups
 
 
-def _site(file: Any, name: str, names: set[str], report: str) -> Rounded:
+def _site(
+    file: Any, name: str, names: set[str], report: str, device: torch.device | str
+) -> Rounded:
     kinds = ("codes", "scale", "zero", "centroids", "bias")
-    kept = {k: file.get_tensor(f"{name}.{k}") for k in kinds if f"{name}.{k}" in names}
+    there = [kind for kind in kinds if f"{name}.{kind}" in names]
+    kept = {kind: file.get_tensor(f"{name}.{kind}").to(device) for kind in there}
     grid = grid_of(kept["scale"], kept.get("zero"), kept.get("centroids"))
     return Rounded(kept["codes"], grid, json.loads(report), kept.get("bias"))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from bitscape.nn import QuantConv2d, QuantLinear
+from bitscape.passes.site_weight import layer_of
 from bitscape.passes.transform import Transform
 from bitscape.structure import Absorb, Fold
 
@@ -14,10 +15,7 @@ AFFINE = frozenset({Absorb.SCALE, Absorb.SHIFT})
 
 def consumers(network: nn.Module, fold: Fold) -> list[QuantLinear | QuantConv2d]:
     """The layers that read the fold's x; they have to be in the normal form."""
-    layers = [network.get_submodule(name) for name in fold.consumers]
-    known = [layer for layer in layers if isinstance(layer, QuantLinear | QuantConv2d)]
-    assert len(known) == len(layers)
-    return known
+    return [layer_of(network, name) for name in fold.consumers]
 
 
 def channels(layer: QuantLinear | QuantConv2d) -> int:

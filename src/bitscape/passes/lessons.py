@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
 
 from bitscape.calibration import CalibrationSet
 from bitscape.evaluation import Draw, encoded_images, images_identity
-from bitscape.structure import Call, Lesson, Pipeline, Randomness, ReadsPrompts
+from bitscape.structure import Lesson, Pipeline, Randomness, ReadsPrompts
 from bitscape.training import Ranks
 
 # Labels are dropped by draws that the lesson's own noise does not share.
 _DROPPED = 2**41
+# Draws of labels to drop are multiples of its inverse, exact in single precision.
+_FINE = 1 << 20
 # Images between the starts of two seeds, more than a run reads.
 _APART = 2**26
 
@@ -66,7 +67,7 @@ class RecordedLessons:
         wanted = range(step * per_step, (step + 1) * per_step)
         calls = [self.calls.calls[self._place(number)] for number in self.ranks.share(wanted)]
         nothing = torch.empty(0, device=self.device)
-        return [Lesson.of_call(moved(call, self.device), nothing) for call in calls]
+        return [Lesson.of_call(call.to(self.device), nothing) for call in calls]
 
     def _place(self, number: int) -> int:
         epoch, place = divmod(number, len(self.calls.calls))
@@ -105,9 +106,8 @@ class ImageLessons:
         part = range(*self._ends(self.ranks.share(numbers)))
         adapter, device = self.pipeline.adapter, self.pipeline.device
         encoded, labels = encoded_images(self.pipeline, self.draw, part, self._home)
-        dropped = Randomness(self.seed + _DROPPED, part, device).integers(1 << 20)
-        share = float(adapter.config.label_dropout) if adapter.num_classes > 1 else 0.0
-        labels = torch.where(dropped < share * (1 << 20), adapter.num_classes, labels)
+        drawn = Randomness(self.seed + _DROPPED, part, device).integers(_FINE) / _FINE
+        labels = adapter.without_labels(labels, drawn)
         return [adapter.lesson(encoded, labels, Randomness(self.seed, part, device))]
 
     @cached_property
@@ -118,9 +118,3 @@ class ImageLessons:
 
     def _ends(self, numbers: Sequence[int]) -> tuple[int, int]:
         return numbers[0], numbers[-1] + 1
-
-
-def moved(call: Call, device: torch.device) -> Call:
-    """`call` with its tensors on `device`."""
-    args = tuple(a.to(device) if isinstance(a, Tensor) else a for a in call.args)
-    return Call(call.net, call.step.to(device), args)

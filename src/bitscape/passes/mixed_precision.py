@@ -17,16 +17,14 @@ from bitscape.algorithms.sensitivity import (
 )
 from bitscape.calibration import hessians
 from bitscape.formats import (
-    FULL_BITS,
     Int,
     QuantScheme,
     SiteScheme,
     TensorScheme,
-    parse_scheme,
     tensor_cost,
 )
 from bitscape.nn import QuantConv2d, QuantLinear
-from bitscape.passes.base import Context, Field, Pass, run
+from bitscape.passes.base import Context, Field, Pass, run, with_sites
 from bitscape.passes.quantize_weights import weight_sites
 from bitscape.passes.rounders import Greedy, Rounder
 from bitscape.quantizers import dequantize_weight
@@ -69,8 +67,9 @@ class MixedPrecision:
         calls = context.calibrated("mixed precision").calls
         sites = dict(weight_sites(pipeline, context.scheme))
         costs = self.costs(pipeline, context.scheme, sites)
-        scheme = [costs[site.name][scheme.format.bits] for site, scheme in sites.items()]
-        budget = sum(scheme) if self.budget is None else self.budget
+        budget = self.budget
+        if budget is None:
+            budget = sum(costs[site.name][own.format.bits] for site, own in sites.items())
         probes, judges = calls[::2][: self.calls], (calls[1::2] or calls)[: self.calls]
         found = self.sensitivity(pipeline, context, sites, probes)
         names = [site.name for site in sites]
@@ -155,15 +154,11 @@ class MixedPrecision:
         self, base: QuantScheme, sites: Mapping[Site, TensorScheme], bits: Mapping[str, int]
     ) -> QuantScheme:
         """`base` with a width of its own for each site."""
-        parts = []
+        own = {}
         for site, weight in sites.items():
-            read = base.at(site.role.value, site.name)
-            own = SiteScheme(narrowed(weight, bits[site.name]), read.activation)
-            parts.append(f"{site.name}={site_text(own)}")
-        names = {site.name for site in sites}
-        first, *rest = base.name.split("/")
-        kept = [part for part in rest if part.split("=")[0] not in names]
-        return parse_scheme("/".join([first, *kept, *parts]))
+            read = base.at(site.role.value, site.name).activation
+            own[site.name] = SiteScheme(narrowed(weight, bits[site.name]), read)
+        return with_sites(base, own)
 
     def error(
         self, pipeline: Pipeline, context: Context, scheme: QuantScheme, judges: Sequence[Call]
@@ -183,24 +178,12 @@ def narrowed(scheme: TensorScheme, bits: int) -> TensorScheme:
     return replace(scheme, format=Int(bits, signed=scheme.format.signed))
 
 
-def site_text(site: SiteScheme) -> str:
-    """The name that `parse_scheme` reads, for integer weights: "W4A8@g64,asym,static"."""
-    weight, read = site.weight, site.activation
-    assert weight is not None and isinstance(weight.format, Int)
-    size = weight.granularity.size
-    width = str(FULL_BITS)
-    if read is not None:
-        width = str(read.format.bits) if isinstance(read.format, Int) else read.format.name
-    marks = [f"@g{size}" if size else "", "" if weight.symmetric else ",asym"]
-    marks.append(",static" if read is not None and not read.dynamic else "")
-    return f"W{weight.format.bits}A{width}{''.join(marks)}"
-
-
 @torch.no_grad()
 def outputs(pipeline: Pipeline, calls: Sequence[Call]) -> list[Tensor]:
-    """What the network answers to each call."""
+    """What the network answers to each call, on its own device."""
+    network, clocks, device = pipeline.network, pipeline.clocks, pipeline.device
     try:
-        return [invoke(pipeline.network, pipeline.clocks, call) for call in calls]
+        return [invoke(network, clocks, call.to(device)) for call in calls]
     finally:
         for clock in pipeline.clocks.values():
             clock.unset()

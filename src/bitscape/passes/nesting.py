@@ -76,7 +76,10 @@ class Nesting:
 
 @dataclass(frozen=True)
 class ReadAt:
-    """Keep the first `bits` of what was trained at several widths, and no other."""
+    """Keep the first `bits` of what was trained at several widths, and no other.
+
+    ValueError where no pass before trained at that width.
+    """
 
     before: ClassVar[frozenset[Field]] = frozenset()
     writes: ClassVar[frozenset[Field]] = frozenset({"codes"})
@@ -90,5 +93,14 @@ class ReadAt:
 
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
         """Cut the codes of every site."""
-        gains = context.report.pop("nested")
-        read_first_bits(pipeline.network, self.bits, max(map(int, gains)), gains[str(self.bits)])
+        gains = context.nested
+        if self.bits not in gains:
+            trained = ", ".join(map(str, sorted(gains))) or "none"
+            raise ValueError(
+                f"codes can be read at the widths they were trained at ({trained}), "
+                f"not at {self.bits} bits: train at it first"
+            )
+        read_first_bits(pipeline.network, self.bits, max(gains), gains[self.bits])
+        # Other widths are gone with the bits behind the first.
+        context.nested = {}
+        context.report.pop("nested", None)

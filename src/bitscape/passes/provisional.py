@@ -9,6 +9,7 @@ from bitscape.formats import SiteScheme
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.fold_view import nearest_weight
 from bitscape.passes.quantize_activations import QuantizeActivations
+from bitscape.passes.site_weight import layer_of, matrix_of
 from bitscape.quantizers import RangeRule
 from bitscape.structure import Pipeline, Site
 
@@ -33,11 +34,10 @@ class Provisional:
     def round(self, sites: Sequence[Site], unit: Unit) -> None:
         """Round the sites of a block; static ranges are those of its present inputs."""
         static: dict[str, StepSamples] = {}
-        layers = {site.name: self._layer(site) for site in sites}
-        pairs = [(site, layer) for site in sites if (layer := layers[site.name]) is not None]
+        pairs = [(site, layer_of(self.pipeline.network, site.name)) for site in sites]
         for site, layer in pairs:
             assert layer.weight is not None
-            W = layer.weight.detach().flatten(1).float()
+            W = matrix_of(layer)
             scheme = self.schemes[site.name]
             delta = nearest_weight(W, scheme.weight, self.weight_range) - W
             layer.delta = nn.Parameter(delta.view_as(layer.weight).to(layer.weight.dtype))
@@ -57,7 +57,3 @@ class Provisional:
         for layer in self.layers:
             layer.delta = None
             layer.activation = None
-
-    def _layer(self, site: Site) -> QuantLinear | QuantConv2d | None:
-        layer = self.pipeline.network.get_submodule(site.name)
-        return layer if isinstance(layer, QuantLinear | QuantConv2d) else None

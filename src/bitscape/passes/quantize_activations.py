@@ -14,6 +14,7 @@ from bitscape.nn import ActivationQuantizer, QuantConv2d, QuantLinear
 from bitscape.passes.attention import insert_attends, observe_heads
 from bitscape.passes.base import Context, Field, chosen
 from bitscape.passes.rounders import range_rule
+from bitscape.passes.site_weight import layer_of
 from bitscape.quantizers import Grid, Probabilities
 from bitscape.structure import Pipeline, Role, Site, net_of
 
@@ -68,8 +69,7 @@ class QuantizeActivations:
         # Observed before the first quantizer is in: ranges are those of unrounded activations.
         samples = self._observed(pipeline, context, wanted)
         for done, (site, scheme) in enumerate(wanted, start=1):
-            layer = pipeline.network.get_submodule(site.name)
-            assert isinstance(layer, QuantLinear | QuantConv2d)
+            layer = layer_of(pipeline.network, site.name)
             if not has_table(layer):
                 quantizer = layer.quantize_activation(scheme)
                 if site.name in samples:

@@ -16,6 +16,7 @@ from bitscape.passes.finished import read_finished, write_finished
 from bitscape.passes.match_outputs import Matching, paired_inputs_of, round_matched
 from bitscape.passes.quantize_activations import QuantizeActivations
 from bitscape.passes.rounders import Rounded, Rounder
+from bitscape.passes.site_weight import layer_of, set_codes
 from bitscape.structure import Block, Call, Kind, Pipeline, Site
 
 # Channels of the narrowest group worth a scale of its own: each is a product and a sum at run time.
@@ -48,8 +49,7 @@ class QuantizeWeights:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether the rounder reads inputs and there is something to round."""
-        sites = [scheme.default, *(site for _, site in scheme.roles)]
-        return self.rounder.reads_inputs and any(site.weight is not None for site in sites)
+        return self.rounder.reads_inputs and bool(scheme.weights)
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
@@ -168,7 +168,8 @@ class _Work:
         """Round the sites of `stretch`, or take from the workspace what was done before."""
         names, folder = stretch.sites, self.context.workspace
         path = None if folder is None else folder / "weights" / f"{stretch.name}.safetensors"
-        done = {} if path is None else read_finished(path)
+        device = next(self.network.parameters()).device
+        done = {} if path is None else read_finished(path, device)
         finished = done.keys() == set(names)
         for group in [names] if self.step.sequential == "block" else [[name] for name in names]:
             if self.matching is not None:
@@ -212,14 +213,7 @@ class _Work:
         """Give the layer its codes and the report its entry."""
         layer = self.layer(name)
         W = layer.effective_weight().detach().flatten(1).float()
-        self.context.keep(name, W)
-        layer.set_codes(rounded.codes, rounded.grid, self.schemes[name])
-        if rounded.bias is not None:
-            layer.bias = nn.Parameter(rounded.bias, requires_grad=False)
-        W_hat = layer.effective_weight().flatten(1)
-        error = float((W - W_hat).square().sum() / W.square().sum().clamp(min=1e-38))
-        entry = {"scheme": str(self.schemes[name]), "weight_error": error, **rounded.report}
-        self.context.site_report(name).update(entry)
+        set_codes(layer, W, rounded, self.schemes[name], self.context)
         done = sum("weight_error" in e for e in self.context.report["sites"].values())
         self.context.progress("quantizing weights", done, len(self.schemes))
 
@@ -229,13 +223,6 @@ class _Work:
         if isinstance(layer, QuantConv2d) and layer.groups != 1 and self.step.rounder.reads_inputs:
             raise ValueError(f"{name} is a grouped convolution, which has no one Hessian: use rtn")
         return layer
-
-
-def layer_of(network: nn.Module, name: str) -> QuantLinear | QuantConv2d:
-    """The layer of a site that has a weight."""
-    layer = network.get_submodule(name)
-    assert isinstance(layer, QuantLinear | QuantConv2d)
-    return layer
 
 
 def _coded(pipeline: Pipeline, site: Site) -> bool:

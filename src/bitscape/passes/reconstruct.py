@@ -15,7 +15,6 @@ from torch import Tensor
 
 from bitscape.calibration import Outputs, Unit, hessian_of, mixed, stream
 from bitscape.formats import QuantScheme
-from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.block_bases import Basis, BlockBases, basis_of
 from bitscape.passes.block_inputs import BlockInputs, Tables, learning_ranges
@@ -31,6 +30,7 @@ from bitscape.passes.quantize_weights import (
     weight_sites,
 )
 from bitscape.passes.rounders import Greedy, Rounded
+from bitscape.passes.site_weight import layer_of, matrix_of, set_codes
 from bitscape.passes.stages import Stages, check_stages, in_stages
 from bitscape.structure import Call, Fold, Pipeline
 from bitscape.training import LazyAdam
@@ -127,12 +127,6 @@ class _Work:
             self.set(name, done[name])
         return targets
 
-    def layer(self, name: str) -> QuantLinear | QuantConv2d:
-        """The layer of a site."""
-        layer = self.network.get_submodule(name)
-        assert isinstance(layer, QuantLinear | QuantConv2d)
-        return layer
-
     def train(
         self,
         unit: Unit,
@@ -211,13 +205,8 @@ class _Work:
 
     def set(self, name: str, rounded: Rounded) -> None:
         """Give the layer its codes and the report its entry."""
-        W, layer = self._matrix(name), self.layer(name)
-        self.context.keep(name, W)
-        layer.set_codes(rounded.codes, rounded.grid, self.schemes[name])
-        W_hat = layer.effective_weight().flatten(1)
-        error = float((W - W_hat).square().sum() / W.square().sum().clamp(min=1e-38))
-        entry = {"scheme": str(self.schemes[name]), "weight_error": error, **rounded.report}
-        self.context.site_report(name).update(entry)
+        layer = layer_of(self.network, name)
+        set_codes(layer, matrix_of(layer), rounded, self.schemes[name], self.context)
 
     def finished(self, unit: Unit) -> tuple[dict[str, Rounded], dict[str, Basis]]:
         """What an earlier call kept of a block; nothing when there is nothing whole."""
@@ -225,7 +214,8 @@ class _Work:
         if path is None or not path.is_file():
             return {}, {}
         self.inputs.restore(path.with_suffix(".ranges"))
-        return read_finished(path), read_groups(path.with_suffix(".bases"))
+        device = self.pipeline.device
+        return read_finished(path, device), read_groups(path.with_suffix(".bases"), device)
 
     def keep(self, unit: Unit, done: Mapping[str, Rounded], bases: Mapping[str, Basis]) -> None:
         """Keep a finished block, its codes last: they say that all of it is there."""
@@ -242,6 +232,4 @@ class _Work:
         return None if folder is None else folder / "blocks" / f"{unit.block.name}.safetensors"
 
     def _matrix(self, name: str) -> Tensor:
-        weight = self.layer(name).weight
-        assert weight is not None
-        return weight.detach().flatten(1).float()
+        return matrix_of(layer_of(self.network, name))

@@ -49,7 +49,7 @@ class MeanSmooth:
     def __call__(self, fold: FoldView) -> Iterator[Transform]:
         """One candidate an alpha."""
         for alpha in self.alphas:
-            yield Transform(f"awq {alpha:g}", awq_scale(fold.mean_abs, alpha))
+            yield Transform(f"awq {alpha:g}", awq_scale(fold.sample.mean_abs, alpha))
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class Rotate:
         """One candidate an alpha, for linear layers; None rotates x itself."""
         if not fold.rotatable:
             return
-        order = largest_order(fold.run or fold.width)
+        order = largest_order(fold.run or fold.sample.width)
         drawn = torch.Generator().manual_seed(fold.seed)
-        signs = 1.0 - 2.0 * torch.randint(2, (fold.width,), generator=drawn)
+        signs = 1.0 - 2.0 * torch.randint(2, (fold.sample.width,), generator=drawn)
         for alpha in self.alphas:
             before = Transform() if alpha is None else smoothed(fold, alpha)
             label = "rotation" if alpha is None else f"{before.label} + rotation"
-            yield before.rotated(label, order, signs.to(fold.rows.X))
+            yield before.rotated(label, order, signs.to(fold.sample.rows.X))
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Dilate:
         full = fold.dilation(published=self.published)
         if not self.balanced:
             yield Transform("dilation", full)
-        elif fold.activation is not None:
+        elif fold.sample.scheme is not None:
             A, B = fold.shares(Transform("dilation", full))
-            scale = balanced_dilation_scale(full, fold.ends, A, B)
+            scale = balanced_dilation_scale(full, fold.sample.ends, A, B)
             yield Transform("balanced dilation", scale)
 
 
 def smoothed(fold: FoldView, alpha: float) -> Transform:
     """SmoothQuant's transform of a fold."""
-    scale = smoothquant_scale(fold.max_abs, fold.column_maxima, alpha)
+    scale = smoothquant_scale(fold.sample.max_abs, fold.column_maxima, alpha)
     return Transform(f"smoothquant {alpha:g}", unit_gauge(scale))

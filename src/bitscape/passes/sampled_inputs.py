@@ -22,8 +22,7 @@ def sampled_inputs(
     for unit in stream(pipeline.network, pipeline.clocks, blocks, calls):
         inside = {name: left.pop(name) for name in sites_inside(unit.block, list(left))}
         seen = {name: sample(site) for name, site in inside.items()}
-        if seen:
-            unit.observe(seen)
+        unit.observe(seen)
         yield from ((inside[name], kept) for name, kept in seen.items())
-    outside = observe(pipeline, calls, left.values(), sample) if left else {}
+    outside = observe(pipeline, calls, left.values(), sample)
     yield from ((left[name], kept) for name, kept in outside.items())

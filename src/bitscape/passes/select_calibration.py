@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitscape.algorithms import farthest, herded
 from bitscape.calibration import CalibrationSet, replay
 from bitscape.formats import QuantScheme
+from bitscape.passes.answers import looking
 from bitscape.passes.base import Context, Field
 from bitscape.structure import Call, Pipeline
 
@@ -33,8 +34,7 @@ class SelectCalibration:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether there is anything to quantize."""
-        sites = [scheme.default, *(site for _, site in scheme.roles)]
-        return any(site.weight is not None or site.activation is not None for site in sites)
+        return any(each.weight is not None or each.activation is not None for each in scheme.sites)
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
@@ -57,25 +57,15 @@ class SelectCalibration:
 
 def _features(pipeline: Pipeline, call: Call) -> Tensor:
     """The mean over tokens of what the last block of the called sub-network returns, a row each."""
-    seen: list[Tensor] = []
-
-    def note(module: nn.Module, args: tuple[object, ...], out: Tensor) -> None:
-        del module, args
-        x = out.detach().float()
-        seen.append(_pooled(x))
-
     inside = [
         block.name
         for block in pipeline.adapter.blocks(pipeline.network)
         if not call.net or f"{block.name}.".startswith(f"{call.net}.")
     ]
-    hook = pipeline.network.get_submodule(inside[-1] if inside else call.net)
-    handle = hook.register_forward_hook(note)
-    try:
+    last = inside[-1] if inside else call.net
+    with looking(pipeline.network, [last]) as seen:
         replay(pipeline.network, pipeline.clocks, [call])
-    finally:
-        handle.remove()
-    return seen[-1]
+    return _pooled(seen[last][-1].float())
 
 
 def _pooled(x: Tensor) -> Tensor:

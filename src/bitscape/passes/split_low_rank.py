@@ -13,6 +13,7 @@ from bitscape.nn import QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.quantize_weights import weight_sites
 from bitscape.passes.rounders import Nearest
+from bitscape.passes.site_weight import matrix_of
 from bitscape.quantizers import dequantize_weight
 from bitscape.structure import Pipeline
 
@@ -35,8 +36,7 @@ class SplitLowRank:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether there is a weight to round."""
-        sites = [scheme.default, *(site for _, site in scheme.roles)]
-        return any(site.weight is not None for site in sites)
+        return bool(scheme.weights)
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
@@ -50,8 +50,7 @@ class SplitLowRank:
         found = hessians(pipeline, calls, [site for site, _, _ in layers])
         nearest = Nearest(self.range)
         for done, (site, scheme, layer) in enumerate(layers, start=1):
-            assert layer.weight is not None
-            W, H = layer.weight.detach().float(), found.pop(site.name).matrix()
+            W, H = matrix_of(layer), found.pop(site.name).matrix()
 
             def rounding(residual: Tensor, scheme=scheme) -> Tensor:  # type: ignore[no-untyped-def]
                 rounded = nearest(residual, scheme)

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bitscape.nn import hadamard_transform
+from bitscape.nn import compose_affine, signed_rotation
 
 Channels = Float[Tensor, " channel"]
 
@@ -29,26 +28,19 @@ class Transform:
     def inputs(self, X: Float[Tensor, "*row channel"]) -> Float[Tensor, "*row channel"]:
         """u for rows of x."""
         v = X if self.shift is None else X - self.shift
-        return self._rotated(v if self.scale is None else v / self.scale)
+        v = v if self.scale is None else v / self.scale
+        return signed_rotation(v, self.order, self.signs)
 
     def weight(self, W: Float[Tensor, "out channel"]) -> Float[Tensor, "out channel"]:
         """The matrix that multiplies u: W diag(scale) R."""
-        return self._rotated(W if self.scale is None else W * self.scale)
+        v = W if self.scale is None else W * self.scale
+        return signed_rotation(v, self.order, self.signs)
 
     def then(self, label: str, scale: Channels, shift: Channels | None = None) -> "Transform":
         """This one, which does not rotate, followed by (v - shift) / scale."""
         assert not self.order
-        first = torch.ones_like(scale) if self.scale is None else self.scale
-        moved = self.shift
-        if shift is not None:
-            moved = shift * first if moved is None else moved + shift * first
-        return Transform(label, first * scale, moved)
+        return Transform(label, *compose_affine(self.scale, self.shift, scale, shift))
 
     def rotated(self, label: str, order: int, signs: Channels | None) -> "Transform":
         """This one followed by a rotation."""
         return Transform(label, self.scale, self.shift, order, signs)
-
-    def _rotated(self, v: Tensor) -> Tensor:
-        if not self.order:
-            return v
-        return hadamard_transform(v if self.signs is None else v * self.signs, self.order)

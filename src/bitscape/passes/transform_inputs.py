@@ -14,12 +14,14 @@ from bitscape.formats import QuantScheme, SiteScheme
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field, chosen
 from bitscape.passes.fold_view import FoldView
-from bitscape.passes.folding import absorbed, apply_transform, channels, consumers, costs_work
+from bitscape.passes.folding import absorbed, apply_transform, consumers, costs_work
 from bitscape.passes.provisional import Provisional
 from bitscape.passes.quantize_activations import QuantizeActivations
-from bitscape.passes.quantize_weights import within_splits
+from bitscape.passes.quantize_weights import sites_inside, within_splits
 from bitscape.passes.rounders import range_rule
 from bitscape.passes.rules import Rule
+from bitscape.passes.site_rows import SiteRows
+from bitscape.passes.site_weight import matrix_of
 from bitscape.passes.transform import Transform
 from bitscape.structure import Absorb, Fold, Pipeline, Role, Site
 
@@ -61,8 +63,7 @@ class TransformInputs:
 
     def needs_calibration(self, scheme: QuantScheme) -> bool:
         """Whether there is anything to quantize."""
-        sites = [scheme.default, *(site for _, site in scheme.roles)]
-        return any(site.weight is not None or site.activation is not None for site in sites)
+        return any(each.weight is not None or each.activation is not None for each in scheme.sites)
 
     @torch.no_grad()
     def __call__(self, pipeline: Pipeline, context: Context) -> None:
@@ -115,14 +116,15 @@ class _Work:
 
     def block(self, unit: Unit) -> None:
         """Change the folds of one block, then round the block for those that follow."""
-        inside = [fold for fold in self.todo.values() if _inside(fold.consumers[0], unit)]
+        within = sites_inside(unit.block, self.sites)
+        inside = [fold for fold in self.todo.values() if fold.consumers[0] in within]
         sites = [self.read_by(fold) for fold in inside]
         samples = {site.name: self.sample(site) for site in sites}
         unit.observe(samples)
         for fold, site in zip(inside, sites, strict=True):
             self.finish(fold, samples[site.name].rows())
         if self.step.sequential:
-            self.provisional.round([s for n, s in self.sites.items() if _inside(n, unit)], unit)
+            self.provisional.round([self.sites[name] for name in within], unit)
 
     def finish(self, fold: Fold, rows: Rows) -> None:
         """Choose the change of basis of one fold and make it."""
@@ -138,26 +140,19 @@ class _Work:
         """The fold as the rules see it."""
         layers = consumers(self.pipeline.network, fold)
         site = self.read_by(fold)
-        taps = rows.X.shape[1] // channels(layers[0])
-        groups = self.step.activations.table_rows(rows.seen.tolist(), site, self.pipeline)
-        row_of = torch.tensor(groups, device=rows.X.device)
+        scheme = self.schemes[site.name].activation
+        ranges = replace(self.step.activations, range=self.step.look)
         return FoldView(
-            rows=rows,
-            weights=[
-                w.detach().flatten(1).float() for la in layers if (w := la.weight) is not None
-            ],
-            schemes=[self.schemes[name] for name in fold.consumers],
-            row_of=row_of[torch.searchsorted(rows.seen, rows.positions)],
+            sample=SiteRows.of(rows, site, scheme, self.pipeline, ranges),
+            weights=[matrix_of(layer) for layer in layers],
+            schemes=[self.schemes[name].weight for name in fold.consumers],
             weight_range=range_rule(self.step.look),
-            activation_range=range_rule(self.step.look),
             run=0 if fold.turn is None else fold.run,
             seed=self.context.seed,
             sinks=sinks(site, self.pipeline),
             shiftable=self.step.online or Absorb.SHIFT in absorbed(fold, layers),
             # Convolutions have no rotation before them, not even those of a single tap.
             rotatable=all(isinstance(layer, QuantLinear) for layer in layers),
-            taps=taps,
-            splits=tuple(taps * width for width in site.splits),
         )
 
     def choose(self, fold: Fold, view: FoldView) -> tuple[Transform, dict[str, Any]]:
@@ -223,7 +218,3 @@ def _entry(best: Transform, before: float, after: float, tried: int) -> dict[str
     if best.predicted is not None and all(map(math.isfinite, best.predicted)):
         entry |= {"predicted_start": best.predicted[0], "predicted": best.predicted[1]}
     return entry
-
-
-def _inside(name: str, unit: Unit) -> bool:
-    return name == unit.block.name or name.startswith(f"{unit.block.name}.")

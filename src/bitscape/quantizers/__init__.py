@@ -7,7 +7,6 @@ from bitscape.quantizers.affine import (
     fake_quantize,
     lsq_quantize,
     quantize,
-    straight_through,
 )
 from bitscape.quantizers.codebooks import (
     Centroids,
@@ -59,7 +58,6 @@ __all__ = [
     "rows_of",
     "step_grid",
     "stored_scale",
-    "straight_through",
     "tiles_of",
     "to_groups",
     "weight_grid",

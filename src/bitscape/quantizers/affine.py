@@ -102,15 +102,6 @@ class _Learned(torch.autograd.Function):
         return of_x, of_scale, of_zero, None
 
 
-def straight_through(u: Float[Tensor, "*view"], fmt: Format) -> Float[Tensor, "*view"]:
-    """`fmt.round(u)` with the gradient of clamping `u` to the range of the format."""
-    rounded = fmt.round(u.detach())
-    if not (torch.is_grad_enabled() and u.requires_grad):
-        return rounded
-    # u - u is exactly zero, so the forward value is the rounded one to the last bit.
-    return rounded + _inside(u, fmt) * (u - u.detach())
-
-
 def _inside(u: Tensor, fmt: Format) -> Tensor:
     # The extremes of a min-max range land on the bounds up to a rounding error: they are inside.
     slack = 4 * torch.finfo(u.dtype).eps * fmt.largest

@@ -1,7 +1,12 @@
 """Recipes: methods at schemes, as data."""
 
 from bitscape.recipes.apply import apply
-from bitscape.recipes.calibrate import calibration_key, reads_calibration, recorded
+from bitscape.recipes.calibrate import (
+    calibration_conditions,
+    calibration_key,
+    reads_calibration,
+    recorded,
+)
 from bitscape.recipes.card import card
 from bitscape.recipes.options import with_options
 from bitscape.recipes.planned import account, planned
@@ -16,6 +21,7 @@ __all__ = [
     "Recipe",
     "account",
     "apply",
+    "calibration_conditions",
     "calibration_key",
     "card",
     "find_recipe",

@@ -29,13 +29,25 @@ def recorded(
     wanted = recipe.calibration
     return record(
         pipeline,
-        _conditions(pipeline, wanted),
+        calibration_conditions(pipeline, wanted),
         seed=APART + wanted.seed + seed,
         batch=wanted.batch,
         keep=wanted.keep,
         progress=progress,
         **recipe.sampler,
     )
+
+
+def calibration_conditions(pipeline: Pipeline, wanted: Calibration) -> Tensor:
+    """Balanced labels, or the recipe's prompts in turn; ValueError when it has none."""
+    if not isinstance(pipeline.tokenizer, ReadsPrompts):
+        return torch.arange(wanted.samples) % pipeline.adapter.num_classes
+    if not wanted.prompts:
+        raise ValueError(
+            f"{pipeline.name} draws prompts: list some in a recipe under calibration: prompts:"
+        )
+    texts = [wanted.prompts[i % len(wanted.prompts)] for i in range(wanted.samples)]
+    return pipeline.conditions(texts)
 
 
 def calibration_key(recipe: Recipe, pipeline: Pipeline, seed: int) -> str:
@@ -49,15 +61,3 @@ def calibration_key(recipe: Recipe, pipeline: Pipeline, seed: int) -> str:
         "seed": seed,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _conditions(pipeline: Pipeline, wanted: Calibration) -> Tensor:
-    """Balanced labels, or the recipe's prompts in turn; ValueError when it has none."""
-    if not isinstance(pipeline.tokenizer, ReadsPrompts):
-        return torch.arange(wanted.samples) % pipeline.adapter.num_classes
-    if not wanted.prompts:
-        raise ValueError(
-            f"{pipeline.name} draws prompts: list some in a recipe under calibration: prompts:"
-        )
-    texts = [wanted.prompts[i % len(wanted.prompts)] for i in range(wanted.samples)]
-    return pipeline.conditions(texts)

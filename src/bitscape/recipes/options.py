@@ -8,7 +8,7 @@ import yaml
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from bitscape.methods import METHODS
-from bitscape.recipes.recipe import Recipe
+from bitscape.recipes.recipe import Recipe, no_option
 
 
 def with_options(recipe: Recipe, texts: Sequence[str]) -> Recipe:
@@ -24,9 +24,7 @@ def with_options(recipe: Recipe, texts: Sequence[str]) -> Recipe:
         if not equals:
             raise ValueError(f"--option {text!r}: write NAME=VALUE")
         if name not in known:
-            raise ValueError(
-                f"{recipe.method} has no option {name!r}: one of {', '.join(known) or 'none'}"
-            )
+            raise ValueError(no_option(recipe.method, name))
         options[name] = _checked(f"{recipe.method}: {name}", known[name].annotation, value)
     return recipe.changed(options=options)
 

@@ -1,17 +1,19 @@
 """What a recipe for a released model will cost, from the shapes of its weights alone."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 
-from bitscape.algorithms.row_bits import PLUS
+from bitscape.algorithms.row_bits import PLUS, Choice, raise_by_error, raise_by_kurtosis
 from bitscape.formats import MixedInt, SiteScheme, tensor_cost
 from bitscape.models import FAMILIES, Family
 from bitscape.nn import Footprint, SiteFootprint
-from bitscape.passes import AssignBits, Distill, Pass, weight_sites
+from bitscape.passes import AssignBits, weight_sites
 from bitscape.recipes.recipe import Recipe
 from bitscape.structure import Kind
+
+RAISING: frozenset[Choice] = frozenset({raise_by_error, raise_by_kurtosis})
+"""The choices of bits for which no row pays."""
 
 
 def planned(recipe: Recipe) -> Footprint:
@@ -26,7 +28,8 @@ def planned(recipe: Recipe) -> Footprint:
     with torch.device("meta"):
         pipeline = family.pipeline(size, size, family.sizes[size], torch.nn.Identity())
     network, scheme = pipeline.network, recipe.quant_scheme()
-    mixes, plus = any(_mixes(recipe.build().passes())), bool(recipe.options.get("plus"))
+    choices = {step.choose for step in recipe.steps() if isinstance(step, AssignBits)}
+    mixes, plus = bool(choices), bool(choices & RAISING)
     weights, found = dict(weight_sites(pipeline, scheme)), []
     for site in pipeline.adapter.sites(network):
         if site.kind is Kind.ATTEND:
@@ -83,13 +86,6 @@ def _model(recipe: Recipe) -> tuple[Family, str]:
             if recipe.model == f"{family.name}-{size}":
                 return family, size
     raise ValueError(f"recipe {recipe.name} is not for one released model: {recipe.model}")
-
-
-def _mixes(passes: Sequence[Pass]) -> Iterator[bool]:
-    """Whether each pass, or one that it begins with, varies the bits of rows."""
-    for step in passes:
-        yield isinstance(step, AssignBits)
-        yield from _mixes(step.start) if isinstance(step, Distill) else ()
 
 
 def _mixed(scheme: SiteScheme, rows: int, *, plus: bool) -> SiteScheme:

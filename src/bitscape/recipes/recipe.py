@@ -1,5 +1,6 @@
 """Recipes as data: which method at which scheme, with which options and calibration."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bitscape.formats import QuantScheme, parse_scheme
 from bitscape.methods import METHODS, Method
-from bitscape.passes import Distill
+from bitscape.passes import Distill, Pass
+from bitscape.recipes.sites import check_groups, check_names
+from bitscape.recipes.steps import every_step
 from bitscape.structure import Pipeline
 
 SAMPLES = "samples"
@@ -81,6 +84,9 @@ class Recipe(BaseModel):
 
     def build(self) -> Method:
         """The method with its options."""
+        known = inspect.signature(METHODS[self.method]).parameters
+        for name in self.options.keys() - known.keys():
+            raise ValueError(no_option(self.method, name))
         try:
             return METHODS[self.method](**self.options)
         except TypeError as error:
@@ -91,11 +97,23 @@ class Recipe(BaseModel):
         """What laws compare at equal schemes: its name less the scheme, "gptq" of "gptq-w4a16"."""
         return self.name.replace(f"-{slug(self.scheme)}", "", 1)
 
-    def fit(self, pipeline: Pipeline) -> None:
-        """Give `pipeline` the sampler of the recipe; ValueError for a model that it is not for."""
+    def check(self, pipeline: Pipeline) -> None:
+        """ValueError unless it can be applied to `pipeline`, as far as names and shapes tell.
+
+        That is its family and name, the options of its sampler, and the roles, sites and groups of
+        the scheme. Nothing is changed and no weight is read.
+        """
         for wanted, own in ((self.families, pipeline.family), (self.models, pipeline.name)):
             if wanted and own not in wanted:
                 raise ValueError(f"recipe {self.name} is for {', '.join(wanted)}, not for {own}")
+        pipeline.check_sampler(self.sampler)
+        scheme = self.quant_scheme()
+        check_names(scheme, pipeline)
+        check_groups(scheme, pipeline)
+
+    def fit(self, pipeline: Pipeline) -> None:
+        """Give `pipeline` the sampler of the recipe; ValueError for what `check` refuses."""
+        self.check(pipeline)
         pipeline.sampler = {**pipeline.sampler, **self.sampler}
 
     @property
@@ -112,25 +130,49 @@ class Recipe(BaseModel):
 
     def trains(self) -> bool:
         """Whether it trains the whole network."""
-        return any(isinstance(step, Distill) for step in self.build().passes())
+        return self.training() is not None
+
+    def training(self) -> Distill | None:
+        """The pass that trains the whole network, None where none does."""
+        return next((step for step in self.steps() if isinstance(step, Distill)), None)
+
+    def steps(self) -> list[Pass]:
+        """The passes of its method, each followed by those inside it."""
+        return list(every_step(self.build().passes()))
+
+
+def no_option(method: str, name: str) -> str:
+    """What is wrong with the option `name`, which `method` does not have."""
+    known = ", ".join(inspect.signature(METHODS[method]).parameters) or "none"
+    return f"{method} has no option {name!r}: one of {known}"
 
 
 def first_fault(error: ValidationError) -> str:
-    """What is wrong with a recipe, in one line."""
-    return error.errors()[0]["msg"].removeprefix("Value error, ")
+    """What is wrong with a recipe, in one line, in the words of its file."""
+    first = error.errors()[0]
+    place, given = ".".join(map(str, first["loc"])), first["input"]
+    match first["type"]:
+        case "missing":
+            return f"{place} is missing: a recipe needs `name:`, `method:` and `scheme:`"
+        case "extra_forbidden" | "invalid_key":
+            known = (Calibration if len(first["loc"]) > 1 else Recipe).model_fields
+            return f"no key {place}: choose of {', '.join(known)}"
+        case "value_error":
+            return first["msg"].removeprefix("Value error, ")
+    return f"{place}: {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the YAML file `path`; ValueError in one line for one that cannot be used."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no recipe: it needs `name:`, `method:` and `scheme:`")
     try:
-        return Recipe(**content)
+        return Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise ValueError(f"{path}: {where}: {first['msg']}") from error
+        raise ValueError(f"{path}: {first_fault(error)}") from error

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
+from bitscape.files import write_whole
+
 
 @dataclass(frozen=True)
 class Committed:
@@ -37,6 +39,4 @@ def read_committed(path: Path | None = None) -> Committed:
 
 def write_committed(table: Committed, path: Path) -> None:
     """Write `table` as JSON, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(table), indent=2, sort_keys=True) + "\n")
-    partial.replace(path)
+    write_whole(path, (json.dumps(asdict(table), indent=2, sort_keys=True) + "\n").encode())

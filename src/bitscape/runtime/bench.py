@@ -17,11 +17,6 @@ class Latency:
     runs: int
 
 
-def time_callable(fn: Callable[[], object], *, seconds: float = 1.0, warmup: int = 3) -> Latency:
-    """The latency of `fn` over `seconds` of repeated calls."""
-    return compare({"": fn}, seconds=seconds, warmup=warmup)[""]
-
-
 def compare(
     candidates: Mapping[str, Callable[[], object]], *, seconds: float = 1.0, warmup: int = 3
 ) -> dict[str, Latency]:

@@ -17,13 +17,11 @@ from bitscape.formats import parse_scheme
 from bitscape.nn import QuantLinear, insert, quantized_sites
 from bitscape.quantizers import bounds_grid, minmax, quantize_weight, weight_grid
 from bitscape.runtime.bench import Latency, compare
-from bitscape.runtime.capabilities import native_dtype
+from bitscape.runtime.capabilities import FLOATS, native_dtype
 from bitscape.runtime.packing import Choice, pack_network, resident_bytes
 from bitscape.structure import Role, Site, StepClock
 
 VARIANTS = ("fp32", "bf16", "W8A8,static", "W8A8", "W4A8", "W4A16")
-
-_FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def time_block(
     """
     modules, choices, runs = {}, {}, {}
     for variant in variants:
-        outside = _FLOATS.get(variant, dtype or native_dtype())
+        outside = FLOATS.get(variant, dtype or native_dtype())
         modules[variant], choices[variant] = _variant(block, args, roles, variant)
         modules[variant].to(outside)
         cast = [arg.to(outside) for arg in args]
@@ -70,7 +68,7 @@ def _variant(
     block: nn.Module, args: Sequence[Tensor], roles: Mapping[str, Role], variant: str
 ) -> tuple[nn.Module, tuple[Choice, ...]]:
     module = copy.deepcopy(block).eval()
-    if variant in _FLOATS:
+    if variant in FLOATS:
         return module, ()
     _round_to_nearest(module, args, roles, variant)
     return module, tuple(pack_network(module))

@@ -2,10 +2,14 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+FLOATS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""The float types that a quantized network is timed against, by their names in reports."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 

@@ -20,8 +20,6 @@ from bitscape.runtime.dequant import DequantConv, DequantLinear
 
 Layer = QuantLinear | QuantConv2d
 
-_FEW_ROWS = 8
-
 
 @runtime_checkable
 class Kernel(Protocol):
@@ -46,10 +44,8 @@ class Kernel(Protocol):
         """Whether `layer` is computed at the widths of its scheme."""
         ...
 
-    def supports(
-        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
-    ) -> str | None:
-        """None when `layer` can run here, else the reason why not; `rows` a call, if known."""
+    def supports(self, layer: Layer, machine: Capabilities) -> str | None:
+        """None when `layer` can run here, else the reason why not."""
         ...
 
     def build(self, layer: Layer) -> nn.Module:
@@ -57,7 +53,7 @@ class Kernel(Protocol):
         ...
 
 
-Obstacle = Callable[[QuantLinear, Capabilities, int | None], str | None]
+Obstacle = Callable[[QuantLinear, Capabilities], str | None]
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,7 @@ class PackedKernel:
         """True: packed kernels compute at the widths of the scheme."""
         return True
 
-    def supports(
-        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
-    ) -> str | None:
+    def supports(self, layer: Layer, machine: Capabilities) -> str | None:
         """None when `layer` can run here, else the reason why not."""
         assert layer.coded is not None
         device = layer.coded.codes.device
@@ -83,7 +77,7 @@ class PackedKernel:
             return f"the weight is on {device}, the kernel is for cpu"
         if not isinstance(layer, QuantLinear):
             return "the kernel is for linear layers"
-        return self.obstacle(layer, machine, rows)
+        return self.obstacle(layer, machine)
 
     def build(self, layer: Layer) -> nn.Module:
         """The packed module."""
@@ -102,9 +96,7 @@ class DequantKernel:
         """Whether float is what the scheme asks for: 16-bit activations."""
         return layer.activation is None
 
-    def supports(
-        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
-    ) -> str | None:
+    def supports(self, layer: Layer, machine: Capabilities) -> str | None:
         """None."""
         return None
 
@@ -124,9 +116,7 @@ class ConvKernel:
         """True."""
         return True
 
-    def supports(
-        self, layer: Layer, machine: Capabilities, *, rows: int | None = None
-    ) -> str | None:
+    def supports(self, layer: Layer, machine: Capabilities) -> str | None:
         """None when `layer` can run here, else the reason why not."""
         if not isinstance(layer, QuantConv2d):
             return "the kernel is for convolutions"
@@ -154,32 +144,23 @@ def _onednn(layer: QuantLinear, machine: Capabilities, *, dynamic: bool) -> str 
     return _no_vnni(machine)
 
 
-def _static(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+def _static(layer: QuantLinear, machine: Capabilities) -> str | None:
     return _onednn(layer, machine, dynamic=False)
 
 
-def _dynamic(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+def _dynamic(layer: QuantLinear, machine: Capabilities) -> str | None:
     return _onednn(layer, machine, dynamic=True)
 
 
-def _unpack(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+def _unpack(layer: QuantLinear, machine: Capabilities) -> str | None:
     return int8.obstacle(layer) or _no_vnni(machine)
 
 
-def _int4(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
-    reason = weight_only.int4_obstacle(layer)
-    if reason is None and rows is None:
-        return f"it pays up to {_FEW_ROWS} rows a call, and their number is not known"
-    if reason is None and rows is not None and rows > _FEW_ROWS:
-        return f"it pays up to {_FEW_ROWS} rows a call, not {rows}"
-    return reason or _no_bfloat16(machine)
-
-
-def _bfloat16(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+def _bfloat16(layer: QuantLinear, machine: Capabilities) -> str | None:
     return weight_only.obstacle(layer) or _no_bfloat16(machine)
 
 
-def _float32(layer: QuantLinear, machine: Capabilities, rows: int | None) -> str | None:
+def _float32(layer: QuantLinear, machine: Capabilities) -> str | None:
     return weight_only.obstacle(layer)
 
 
@@ -196,7 +177,6 @@ _ORDERED: tuple[Kernel, ...] = (
     PackedKernel("onednn-w8a8-static", 5e-3, _static, int8.OnednnLinear),
     PackedKernel("int8-w8a8-dynamic", 5e-3, _dynamic, int8.OnednnLinear),
     PackedKernel("int8-unpack", 5e-3, _unpack, int8.UnpackLinear),
-    PackedKernel("int4pack-w4a16", 2e-2, _int4, weight_only.Int4PackLinear),
     PackedKernel(
         "bf16-unpack",
         2e-2,

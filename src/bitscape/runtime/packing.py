@@ -31,17 +31,15 @@ def pack_network(
     network: nn.Module,
     *,
     kernel: str = "auto",
-    rows: int | None = None,
     machine: Capabilities | None = None,
 ) -> list[Choice]:
     """Swap every coded linear or convolution for a packed module, in place; return the choices.
 
     "auto" takes the first kernel that supports a site; "reference" is "dequant" everywhere; a
-    kernel's name takes that kernel where it is supported and "dequant" elsewhere. `rows` is the
-    number of rows a call, if all calls are alike. Sites without codes stay as they are. Layers
-    whose kernels allow it run together, see `fuse`.
+    kernel's name takes that kernel where it is supported and "dequant" elsewhere. Sites without
+    codes stay as they are. Layers whose kernels allow it run together, see `fuse`.
     """
-    choices = choose_kernels(network, kernel=kernel, rows=rows, machine=machine)
+    choices = choose_kernels(network, kernel=kernel, machine=machine)
     for choice in choices:
         if choice.kernel in KERNELS:
             site = network.get_submodule(choice.name)
@@ -55,15 +53,13 @@ def choose_kernels(
     network: nn.Module,
     *,
     kernel: str = "auto",
-    rows: int | None = None,
     machine: Capabilities | None = None,
 ) -> list[Choice]:
     """The choices `pack_network` would make, without packing anything."""
     candidates = _candidates(kernel)
     machine = machine or Capabilities.probe()
     return [
-        _choose(name, site, candidates, machine, rows)
-        for name, site in quantized_sites(network).items()
+        _choose(name, site, candidates, machine) for name, site in quantized_sites(network).items()
     ]
 
 
@@ -83,16 +79,14 @@ def _candidates(kernel: str) -> list[Kernel]:
     return list(dict.fromkeys([wanted, KERNELS["dequant"]]))
 
 
-def _choose(
-    name: str, site: Quantized, candidates: list[Kernel], machine: Capabilities, rows: int | None
-) -> Choice:
+def _choose(name: str, site: Quantized, candidates: list[Kernel], machine: Capabilities) -> Choice:
     if isinstance(site, QuantAttend):
         return Choice(name, FLOAT, site.q is None, "there is no kernel for attention products")
     if site.coded is None:
         return Choice(name, FLOAT, site.activation is None, "the weight has no codes")
     reasons: list[str] = []
     for kernel in candidates:
-        reason = kernel.supports(site, machine, rows=rows)
+        reason = kernel.supports(site, machine)
         if reason is None:
             return Choice(name, kernel.name, kernel.real(site), "; ".join(reasons))
         reasons.append(f"{kernel.name}: {reason}")

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bitscape.nn import QuantLinear, hadamard_transform
+from bitscape.nn import QuantLinear, signed_rotation
 
 
 class Prologue(nn.Module):
@@ -38,6 +38,4 @@ class Prologue(nn.Module):
             x = x * self.inverse
         elif self.offset is not None:
             x = x + self.offset
-        if not self.rotation:
-            return x
-        return hadamard_transform(x if self.signs is None else x * self.signs, self.rotation)
+        return signed_rotation(x, self.rotation, self.signs)

@@ -97,6 +97,13 @@ class Adapter(Protocol):
         """Teacher-forced (or noised) calls on encoded images."""
         ...
 
+    def without_labels(self, labels: Tensor, drawn: Tensor) -> Tensor:
+        """`labels`, some replaced by "no class" as in the family's training, for guidance.
+
+        `drawn` is uniform in [0, 1), one number a label: those below the family's share decide.
+        """
+        ...
+
     def loss(self, output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
         """The family's training loss for each sample."""
         ...

@@ -29,6 +29,15 @@ class Call:
     args: tuple[Any, ...]
     state: dict[str, Any] = field(default_factory=dict)
 
+    def to(self, device: torch.device | str) -> "Call":
+        """The same call with the tensors of `args`, `step` and `state` on `device`.
+
+        Anything else, such as a cache, is the very object it was.
+        """
+        args = tuple(_placed(arg, device) for arg in self.args)
+        state = {name: _placed(value, device) for name, value in self.state.items()}
+        return Call(self.net, self.step.to(device), args, state)
+
 
 Trajectory = Generator[Call, Tensor, Tensor]
 Tap = Callable[[Call, Tensor], None]
@@ -65,6 +74,10 @@ def drive(
     finally:
         for clock in clocks.values():
             clock.unset()
+
+
+def _placed(value: Any, device: torch.device | str) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def constant_step(index: int) -> Int[Tensor, "1 1"]:

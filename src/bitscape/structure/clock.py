@@ -35,7 +35,7 @@ class StepClock(nn.Module):
         self.register_buffer("index", torch.full((1, 1), -1), persistent=False)
 
     def set(self, index: Tensor) -> None:
-        """Move to `index`; raise ValueError unless it has the two axes (batch, token)."""
+        """Move to a copy of `index`; raise ValueError unless its axes are (batch, token)."""
         if index.ndim != 2:
             raise ValueError(
                 f"a step index needs two axes (batch, token), got shape {tuple(index.shape)}"
@@ -43,7 +43,8 @@ class StepClock(nn.Module):
         if index.shape == self.index.shape:
             self.index.copy_(index)
         else:
-            self.index = index.to(self.index.device)
+            # A copy even on one device: the next index of this shape overwrites it in place.
+            self.index = index.to(self.index.device, copy=True)
 
     def unset(self) -> None:
         """Forget the position, so that a forward pass outside a trajectory is an error."""

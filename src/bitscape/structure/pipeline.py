@@ -1,7 +1,7 @@
 """A pipeline: a network, its tokenizer and its adapter, ready to sample."""
 
-import inspect
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,6 +13,7 @@ from bitscape.structure.adapter import Adapter
 from bitscape.structure.call import Tap, drive
 from bitscape.structure.clock import StepClock
 from bitscape.structure.randomness import Randomness
+from bitscape.structure.sampler import check_options, option_kinds
 
 
 @runtime_checkable
@@ -53,18 +54,16 @@ class Pipeline:
     ) -> Tensor:
         """Final latents for images `first` onwards of the run `seed`, one a label or read prompt.
 
-        ValueError for a sampler option that the family does not have.
+        ValueError for a sampler option that the family does not have, or a value of another type.
         """
         options = {**self.sampler, **sampler}
-        known = self.sampler_options()
-        for name in options.keys() - known:
-            raise ValueError(f"unknown sampler option {name!r}: one of {', '.join(sorted(known))}")
+        self.check_sampler(options)
         randomness = Randomness(seed, range(first, first + len(labels)), self.device)
         conditions = labels.to(self.device)
         trajectory = self.adapter.trajectory(self.network, conditions, randomness, **options)
         return drive(self.network, trajectory, self.clocks, tap)
 
-    def conditions(self, given: Sequence[int] | Sequence[str] | Tensor) -> Tensor:
+    def conditions(self, given: Sequence[int | str] | Tensor) -> Tensor:
         """Class labels, checked, or prompts as numbers; ValueError for what the model cannot draw.
 
         Prompts that were read before, one row of numbers each, pass as they are.
@@ -74,7 +73,7 @@ class Pipeline:
         if words and reader is None:
             raise ValueError(f"{self.name} draws classes, not prompts: give class numbers")
         if reader is None:
-            labels = given if isinstance(given, Tensor) else [int(c) for c in given]
+            labels = given if isinstance(given, Tensor) else [_whole(c) for c in given]
             return check_labels(labels, self.adapter.num_classes)
         if isinstance(given, Tensor) and given.ndim == 2:
             return given
@@ -89,13 +88,16 @@ class Pipeline:
 
     def sampler_options(self) -> set[str]:
         """The names of the options that this family's trajectory takes."""
-        parameters = inspect.signature(self.adapter.trajectory).parameters.values()
-        return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        return set(option_kinds(self.adapter.trajectory))
+
+    def check_sampler(self, options: Mapping[str, Any]) -> None:
+        """ValueError for a sampler option that the family does not have, or of another type."""
+        check_options(option_kinds(self.adapter.trajectory), options)
 
     @torch.no_grad()
     def sample(
         self,
-        conditions: Sequence[int] | Sequence[str] | Tensor,
+        conditions: Sequence[int | str] | Tensor,
         *,
         seed: int = 0,
         first: int = 0,
@@ -113,7 +115,12 @@ class Pipeline:
 
 
 def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
-    """`labels` as a tensor of int64; ValueError for an empty list or a class out of range."""
+    """`labels` as a tensor of int64.
+
+    ValueError for an empty list, a class out of range or a tensor of fractions.
+    """
+    if isinstance(labels, Tensor) and labels.is_floating_point():
+        raise ValueError(f"classes are whole numbers: got a tensor of {labels.dtype}")
     result = torch.as_tensor(labels, dtype=torch.int64)
     if result.numel() == 0:
         raise ValueError("no classes given: pass at least one label")
@@ -123,3 +130,11 @@ def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
             f"class {int(wrong[0])} is out of range: this model has classes 0 to {num_classes - 1}"
         )
     return result
+
+
+def _whole(label: Any) -> int:
+    """The class number `label`, of Python, numpy or torch; ValueError for a fraction."""
+    try:
+        return operator.index(label)
+    except TypeError as error:
+        raise ValueError(f"{label!r} is no class: give a whole number") from error

@@ -35,6 +35,9 @@ from bitscape.sweeps.runner import Cost, circumstances
 
 _PROBE = 32
 
+_SHARED = frozenset({"name", "scheme", "description", "families", "model"})
+"""The fields of a recipe that an estimate does not depend on, or hardly."""
+
 
 @dataclass
 class LibraryRunner:
@@ -122,11 +125,11 @@ class LibraryRunner:
         return self.quantization(cell).seconds
 
     def quantization(self, cell: Cell) -> api.Estimate:
-        """The estimate for quantizing the model of `cell`; one for each method and calibration."""
+        """The estimate for quantizing the model of `cell`, one for all schemes of a recipe."""
         if cell.recipe == FULL_PRECISION:
             return api.Estimate(0.0, 0, 0)
         recipe = find_recipe(cell.recipe)
-        kind = f"{cell.model} {recipe.method} {recipe.calibration}"
+        kind = f"{cell.model} {recipe.model_dump_json(exclude=set(_SHARED))}"
         if kind not in self._rounding:
             self.full(cell)
             self._rounding[kind] = api.estimate_quantize(self._full[cell.model], recipe)

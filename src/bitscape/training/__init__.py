@@ -4,7 +4,7 @@ from bitscape.training.lazy import LazyAdam
 from bitscape.training.loop import Progress, Run, Task, train
 from bitscape.training.optimizers import adamw, muon
 from bitscape.training.plan import Plan
-from bitscape.training.ranks import Ranks
+from bitscape.training.ranks import Ranks, process_group
 from bitscape.training.shards import gather, shard, whole
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "adamw",
     "gather",
     "muon",
+    "process_group",
     "shard",
     "train",
     "whole",

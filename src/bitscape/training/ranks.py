@@ -6,7 +6,9 @@ times a step, which is why gradients are averaged here and not by a wrapper arou
 Those of sharded parameters are averaged as they are shared out.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,3 +88,24 @@ class Ranks:
         box = [value]
         distributed.broadcast_object_list(box, 0)
         return box[0]
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[tuple[str, bool]]:
+    """Join the processes that torchrun started; yield this one's device and whether it is first.
+
+    A process on its own has the device that was asked for, and is first.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device, True
+        return
+    cuda = torch.device(device).type == "cuda"
+    place = f"cuda:{os.environ['LOCAL_RANK']}" if cuda else device
+    if cuda:
+        torch.cuda.set_device(place)
+    # Times and counts are on the processor wherever the network is.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    try:
+        yield place, Ranks.current().first
+    finally:
+        distributed.destroy_process_group()

@@ -8,12 +8,16 @@ then hold parts by themselves.
 import copy
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from bitscape.structure import Pipeline
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 
 def shard(pipeline: Pipeline) -> Pipeline:
@@ -61,13 +65,23 @@ def gather(sharded: nn.Module, network: nn.Module) -> None:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether this process holds a part of `tensor` alone."""
-    return hasattr(tensor, "full_tensor")
+    return _part(tensor) is not None
 
 
 def whole(tensor: Tensor) -> Tensor:
     """All of `tensor`; where it is sharded, every process has to ask."""
-    found: Tensor = getattr(tensor, "full_tensor", lambda: tensor)()
-    return found
+    part = _part(tensor)
+    return tensor if part is None else part.full_tensor()
+
+
+def _part(tensor: Tensor) -> "DTensor | None":
+    """`tensor` as the part that it is, or None for a whole one."""
+    # Parts are of a process group: a run without one need not pay for the import.
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return None
+    from torch.distributed.tensor import DTensor
+
+    return tensor if isinstance(tensor, DTensor) else None
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:

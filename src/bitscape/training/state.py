@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from bitscape.files import move_whole, whole_file
 from bitscape.training.average import MovingAverage
 from bitscape.training.ranks import Ranks
 from bitscape.training.shards import is_sharded
@@ -53,9 +54,8 @@ class State:
         if self.sharded:
             self._save_parts()
         elif self.ranks.first:
-            partial = self.file.with_suffix(".partial")
-            torch.save(self._content(), partial)
-            partial.replace(self.file)
+            with whole_file(self.file) as part:
+                torch.save(self._content(), part)
             self._drop(self._folders())
 
     def resume(self) -> None:
@@ -104,7 +104,7 @@ class State:
         save(self._tensors(), checkpoint_id=partial)
         if self.ranks.first:
             # A folder cannot take the place of another in one move: the last one counts.
-            partial.replace(self.folder / f"state-{self.step}")
+            move_whole(partial, self.folder / f"state-{self.step}")
             self._drop(old)
 
     def _load_parts(self, folder: Path) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from bitscape.files import read_tensors, write_tensors
 from bitscape.models import FAMILIES, MultiScaleTokenizer, VQTokenizer
 from bitscape.structure import Pipeline
 from bitscape.zoo import autoencoder, raster
@@ -17,22 +17,18 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def save_module(module: nn.Module, path: Path) -> None:
-    """Write the parameters and buffers of `module` to `path` as bf16, in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: tensor.detach().to(torch.bfloat16).contiguous()
-        for name, tensor in module.state_dict().items()
-    }
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.replace(path)
+    """Write the parameters and buffers of `module` to `path` as bf16, whole or not at all."""
+    write_tensors(path, {n: t.to(torch.bfloat16) for n, t in module.state_dict().items()})
 
 
 def load_module(module: nn.Module, path: Path) -> None:
-    """Fill `module` with the weights in `path`; FileNotFoundError names what is missing."""
+    """Fill `module` with the weights in `path`.
+
+    FileNotFoundError names what is missing, ValueError what is damaged.
+    """
     if not path.exists():
         raise FileNotFoundError(f"the zoo has no trained weights {path.name}")
-    module.load_state_dict(load_file(path))
+    module.load_state_dict(read_tensors(path))
 
 
 def load_tokenizer(folder: Path = FOLDER) -> MultiScaleTokenizer:

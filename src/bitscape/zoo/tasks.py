@@ -42,10 +42,9 @@ class GeneratorTask:
 
     def labels(self, step: int, generator: torch.Generator) -> Tensor:
         """The classes of one step, some replaced by "no class" for guidance."""
-        config = self.pipeline.adapter.config
         result = torch.from_numpy(self.data.labels[self.rows(step)].astype(np.int64))
-        dropped = torch.rand(len(result), generator=generator) < config.label_dropout
-        return torch.where(dropped, config.num_classes, result)
+        drawn = torch.rand(len(result), generator=generator)
+        return self.pipeline.adapter.without_labels(result, drawn)
 
     def output(self, lesson: Lesson) -> Tensor:
         """What the network answers to a lesson."""

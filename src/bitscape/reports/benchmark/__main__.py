@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bitscape.evaluation.storage import write_whole
+from bitscape.files import write_whole
 from bitscape.laws import latest, load
 from bitscape.reports.benchmark.figure import draw
 from bitscape.reports.benchmark.results import failures, results

@@ -15,7 +15,7 @@ import torch
 
 from bitscape.api import load
 from bitscape.calibration import Rows, RowSamples, observe, record
-from bitscape.evaluation.storage import write_whole
+from bitscape.files import write_whole
 from bitscape.nn import insert
 from bitscape.structure import Kind, Pipeline
 

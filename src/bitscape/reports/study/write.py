@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from bitscape.evaluation.storage import write_whole
+from bitscape.files import write_whole
 from bitscape.laws import Study, comparable
 from bitscape.reports.study.iso_quality import draw_iso_quality
 from bitscape.reports.study.marks import STYLE, Tips, save

@@ -1,0 +1,22 @@
+"""Released weights that a command was given, for whichever of its models needs them."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bitscape import api
+
+
+class Weights(NamedTuple):
+    """The files of `--checkpoint` and `--tokenizer`, or none."""
+
+    checkpoint: Path | None = None
+    tokenizer: Path | None = None
+
+    def load(self, name: str, **options: Any) -> api.Model:
+        """The model `name` with these weights; `options` are those of `api.load`."""
+        return api.load(name, checkpoint=self.checkpoint, tokenizer=self.tokenizer, **options)
+
+
+def is_artefact(name: str) -> bool:
+    """Whether `name` is a folder, whose model holds its own weights."""
+    return Path(name).is_dir()
