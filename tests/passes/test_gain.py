@@ -58,8 +58,8 @@ def test_published_gains_are_those_against_the_grid_of_the_widest_channel(fold_v
 
 def test_each_round_projects_the_gains_behind_the_one_before(fold_view: Make) -> None:
     view = fold_view()
-    start, *rounds = Gain(alphas=(0.5,), damping=(1.0,), rounds=3, shift=False)(view)
-    [before] = Smooth((0.5,))(view)
+    start, *rounds = Gain(alphas=(1.0,), damping=(1.0,), rounds=3, shift=False)(view)
+    [before] = Smooth((1.0,))(view)
     assert torch.equal(start.scale, before.scale)
     assert len(rounds) == 3
     reach = view.sample.rows.high.amax(dim=0) - view.sample.rows.low.amin(dim=0)
