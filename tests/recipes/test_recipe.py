@@ -6,6 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes import RECIPES, Recipe, find_recipe, read_recipe
 
@@ -114,3 +115,10 @@ def test_steps_are_followed_by_those_inside_them() -> None:
     assert len(find_recipe("mixed-w4a16").steps()) > len(
         find_recipe("mixed-w4a16").build().passes()
     )
+
+
+@pytest.mark.parametrize("method", [n for n, m in METHODS.items() if "range" in vars(m())])
+def test_an_unknown_range_is_refused_when_the_recipe_is_read(method: str) -> None:
+    kind = METHODS[method]
+    with pytest.raises(ValueError, match="unknown range 'zork': one of minmax"):
+        Recipe(name="r", method=method, scheme=kind.schemes[0], options={"range": "zork"})

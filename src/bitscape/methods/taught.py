@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitscape.algorithms.divergences import divergences
 from bitscape.methods.base import Method
 from bitscape.methods.starts import starting_passes
 from bitscape.passes import Distill, Imitation, Nesting, Pass, Training, TrainingLoss
+
+DATA = "data"
+"""The loss without a teacher."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Taught(Method):
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        known = (*divergences(0), DATA)
+        if self.loss not in known:
+            raise ValueError(f"unknown loss {self.loss!r}: one of {', '.join(known)}")
         self.passes()
 
     @abstractmethod
@@ -35,7 +42,7 @@ class Taught(Method):
 
     def distilled(self, start: str, nesting: Nesting | None = None) -> Distill:
         """The passes of the method `start` inside one that trains their result."""
-        data = self.loss == "data"
-        objective = TrainingLoss() if data else Imitation(self.loss, self.k, self.blocks)
+        taught = self.loss != DATA
+        objective = Imitation(self.loss, self.k, self.blocks) if taught else TrainingLoss()
         training = Training(steps=self.steps, batch=self.batch, rate=self.rate, **self.training)
         return Distill(starting_passes(start), objective, training, nesting)

@@ -39,6 +39,7 @@ class InSteps(SeededLearner):
     scale_rate: float = 0.001
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rate <= 0 or self.scale_rate < 0:
             raise ValueError(
                 f"weights need a positive rate and their scales none below zero, got {self.rate} "

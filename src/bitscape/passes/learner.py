@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from bitscape.formats import TensorScheme
-from bitscape.passes.rounders import Greedy, Rounded
+from bitscape.passes.rounders import Greedy, Rounded, range_rule
 
 Matrix = Float[Tensor, "out in"]
 Codes = UInt8[Tensor, "out codes"]
@@ -40,6 +40,9 @@ class Learner(ABC):
 
     range: str
     rate: float
+
+    def __post_init__(self) -> None:
+        range_rule(self.range)
 
     @property
     def seed(self) -> Greedy | None:

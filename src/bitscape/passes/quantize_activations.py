@@ -50,6 +50,7 @@ class QuantizeActivations:
     rows: int | None = None
 
     def __post_init__(self) -> None:
+        range_rule(self.range)
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"a table of ranges has at least one row, got {self.rows}")
 

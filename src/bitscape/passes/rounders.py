@@ -62,6 +62,9 @@ class Nearest:
     reads_inputs: ClassVar[bool] = False
     range: str = "minmax"
 
+    def __post_init__(self) -> None:
+        range_rule(self.range)
+
     def __call__(
         self,
         W: Float[Tensor, "out in"],
@@ -84,6 +87,9 @@ class Greedy:
     block: int = 128
     act_order: bool = True
     static_groups: bool = True
+
+    def __post_init__(self) -> None:
+        range_rule(self.range)
 
     def __call__(
         self,

@@ -68,8 +68,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _buildable(self) -> "Recipe":
-        scheme = self.quant_scheme()
-        if not self.build().takes(scheme):
+        scheme, method = self.quant_scheme(), self.build()
+        # Its passes refuse settings that make no sense, long before they would be used.
+        method.passes()
+        if not method.takes(scheme):
             able = [name for name, method in METHODS.items() if method().takes(scheme)]
             raise ValueError(
                 f"{self.method} cannot write the weights of {scheme.name} "
