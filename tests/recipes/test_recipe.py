@@ -31,7 +31,7 @@ def test_written_recipe_comes_back(tmp_path: Path) -> None:
         ({"speed": "fast"}, "no key speed: choose of name, method, scheme, options, "),
         ({"calibration": {"images": 3}}, "no key calibration.images: choose of samples, "),
         ({1: 2}, "no key 1: choose of name, "),
-        ({"families": "var"}, "families: 'var': input should be a valid tuple"),
+        ({"families": "var"}, "families: 'var' is no list: write it in brackets"),
     ],
 )
 def test_bad_recipe_is_refused_in_one_line(

@@ -89,7 +89,7 @@ def test_a_missing_recipe_file_is_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("models: [a]", r"grid.yaml: recipes is missing: a grid names .* `recipes:`"),
+        ("models: [a]", r"grid.yaml: recipes is missing: a grid needs .* `recipes:`"),
         ("models: []\nrecipes: [x]", "models is empty: name at least one"),
         ("models: a\nrecipes: [x]", "models: 'a' is no list: write it in brackets"),
         ("models: [a, a]\nrecipes: [x]", "models: a is listed twice"),
@@ -102,7 +102,10 @@ def test_a_missing_recipe_file_is_named(tmp_path) -> None:
             "models: [a]\nrecipes: [x]\nevaluations: [{m: 2}]",
             "no key evaluations.0.m: choose of n, seeds, losses",
         ),
-        ("models: [a]\nrecipes: [x]\nevaluations: [5]", "evaluations.0: 5 has no keys: write {n:"),
+        (
+            "models: [a]\nrecipes: [x]\nevaluations: [5]",
+            "evaluations.0: 5 has no keys: write some of n, ",
+        ),
         (
             "models: [a]\nrecipes: [x]\nevaluations: [{n: 2}]",
             "evaluations: n = 2: it must be at least 4",
@@ -111,7 +114,7 @@ def test_a_missing_recipe_file_is_named(tmp_path) -> None:
             "models: [a]\nrecipes: [x]\nseeds: [one]",
             "seeds.0: 'one': input should be a valid integer",
         ),
-        ("- a\n- b", "holds no grid"),
+        ("- a\n- b", "has no keys: a grid needs"),
         ("models: [a", "is not YAML"),
     ],
 )

@@ -1,5 +1,6 @@
-"""Files and folders that are either whole or absent, whatever moment a run is killed at."""
+"""Files: whole or absent whenever a run is killed, and one plain line for a bad one."""
 
+from bitscape.files.described import first_fault, read_mapping
 from bitscape.files.tensors import read_tensors, write_tensors
 from bitscape.files.whole import (
     move_whole,
@@ -10,7 +11,9 @@ from bitscape.files.whole import (
 )
 
 __all__ = [
+    "first_fault",
     "move_whole",
+    "read_mapping",
     "read_tensors",
     "require_no_folder",
     "whole_file",

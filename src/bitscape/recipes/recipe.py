@@ -4,9 +4,9 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bitscape.files import first_fault, read_mapping
 from bitscape.formats import QuantScheme, parse_scheme
 from bitscape.methods import METHODS, Method
 from bitscape.passes import Distill, Pass
@@ -15,6 +15,7 @@ from bitscape.recipes.steps import every_step
 from bitscape.structure import Pipeline
 
 SAMPLES = "samples"
+NEEDS = "a recipe needs `name:`, `method:` and `scheme:`"
 
 
 def slug(scheme: str) -> str:
@@ -128,7 +129,7 @@ class Recipe(BaseModel):
         try:
             return Recipe(**{**self.model_dump(), **fields})
         except ValidationError as error:
-            raise ValueError(first_fault(error)) from error
+            raise ValueError(fault(error)) from error
 
     def trains(self) -> bool:
         """Whether it trains the whole network."""
@@ -149,32 +150,15 @@ def no_option(method: str, name: str) -> str:
     return f"{method} has no option {name!r}: one of {known}"
 
 
-def first_fault(error: ValidationError) -> str:
+def fault(error: ValidationError) -> str:
     """What is wrong with a recipe, in one line, in the words of its file."""
-    first = error.errors()[0]
-    place, given = ".".join(map(str, first["loc"])), first["input"]
-    match first["type"]:
-        case "missing":
-            return f"{place} is missing: a recipe needs `name:`, `method:` and `scheme:`"
-        case "extra_forbidden" | "invalid_key":
-            known = (Calibration if len(first["loc"]) > 1 else Recipe).model_fields
-            return f"no key {place}: choose of {', '.join(known)}"
-        case "value_error":
-            return first["msg"].removeprefix("Value error, ")
-    return f"{place}: {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return first_fault(error, Recipe, Calibration, NEEDS)
 
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the YAML file `path`; ValueError in one line for one that cannot be used."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no recipe: it needs `name:`, `method:` and `scheme:`")
+    content = read_mapping(path, NEEDS)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise ValueError(f"{path}: {first_fault(error)}") from error
+        raise ValueError(f"{path}: {fault(error)}") from error

@@ -14,7 +14,7 @@ from bitscape.formats import parse_scheme
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes.options import with_options
-from bitscape.recipes.recipe import Calibration, Recipe, first_fault, read_recipe, slug
+from bitscape.recipes.recipe import Calibration, Recipe, fault, read_recipe, slug
 from bitscape.recipes.released import released
 
 # A step of training reads one recorded call: its batch is that of the recording. Distillation reads
@@ -102,7 +102,7 @@ def _made(method: str, scheme: str) -> Recipe:
     try:
         return plain_recipe(method, scheme)
     except ValidationError as error:
-        raise ValueError(first_fault(error)) from error
+        raise ValueError(fault(error)) from error
 
 
 def _changed(recipe: Recipe, name: str, changes: str) -> Recipe:

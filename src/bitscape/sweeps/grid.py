@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,9 +17,12 @@ from pydantic import (
 )
 
 from bitscape.evaluation import Settings
+from bitscape.files import first_fault, read_mapping
 
 FULL_PRECISION = "full-precision"
 """The recipe that changes nothing: the 16-bit point of every law."""
+
+_NEEDS = "a grid needs at least `models:` and `recipes:`"
 
 
 class Evaluation(BaseModel):
@@ -132,40 +134,11 @@ class Grid(BaseModel):
 
 def read_grid(path: Path) -> Grid:
     """The grid in a YAML file; ValueError in one line for anything that is wrong with it."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no grid: it needs at least `models:` and `recipes:`")
+    content = read_mapping(path, _NEEDS)
     try:
         return Grid.model_validate(content)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_fault(error)}") from error
-
-
-def _fault(error: ValidationError) -> str:
-    """What is wrong with a grid, in the words of its file, and what would be right."""
-    first = error.errors()[0]
-    place, given = ".".join(map(str, first["loc"])), first["input"]
-    match first["type"]:
-        case "missing":
-            return f"{place} is missing: a grid names at least `models:` and `recipes:`"
-        case "extra_forbidden" | "invalid_key":
-            known = (Evaluation if len(first["loc"]) > 1 else Grid).model_fields
-            return f"no key {place}: choose of {', '.join(known)}"
-        case "tuple_type":
-            return f"{place}: {given!r} is no list: write it in brackets, [a, b]"
-        case "too_short":
-            return f"{place} is empty: name at least one"
-        case "model_type":
-            known = Evaluation.model_fields
-            return f"{place}: {given!r} has no keys: write {{n: 2000}}, with {', '.join(known)}"
-        case "value_error":
-            return f"{place}: {first['msg'].removeprefix('Value error, ')}"
-    return f"{place}: {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        raise ValueError(f"{path}: {first_fault(error, Grid, Evaluation, _NEEDS)}") from error
 
 
 def _recipe(recipe: str, folder: Path) -> tuple[str, str | None]:
