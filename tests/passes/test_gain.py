@@ -56,8 +56,9 @@ def test_published_gains_are_those_against_the_grid_of_the_widest_channel(fold_v
     assert unrounded.predicted is None
 
 
-def test_each_round_projects_the_gains_behind_the_one_before(fold_view: Make) -> None:
-    view = fold_view()
+@pytest.mark.parametrize("scheme", ["W4A4,static", "W8A4,static"], ids=["upper", "lower bound"])
+def test_each_round_projects_the_gains_behind_the_one_before(scheme: str, fold_view: Make) -> None:
+    view = fold_view(scheme)
     start, *rounds = Gain(alphas=(1.0,), damping=(1.0,), rounds=3, shift=False)(view)
     [before] = Smooth((1.0,))(view)
     assert torch.equal(start.scale, before.scale)
