@@ -1,10 +1,11 @@
 """Writing a folder so that it appears whole or not at all."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from bitscape.files import move_whole
 
 
 def partial_path(out: Path) -> Path:
@@ -40,10 +41,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
     staging.mkdir(parents=True)
     try:
         yield staging
-        _flush(staging)
         require_absent(out)
-        staging.rename(out)
-        _flush(out.parent)
+        move_whole(staging, out)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -55,13 +54,3 @@ def remove_if_empty(folder: Path) -> None:
     """Remove `folder` unless something still stands in it."""
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-def _flush(folder: Path) -> None:
-    """Bring a folder's files, and the list of them, to the disk before anything relies on them."""
-    for path in (*(child for child in folder.iterdir() if child.is_file()), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

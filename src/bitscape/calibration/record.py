@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bitscape.files import whole_folder
 from bitscape.structure import Call, Pipeline
 
 CALLS = "calls.safetensors"
@@ -60,14 +60,11 @@ class CalibrationSet:
         return CalibrationSet(calls, {**self.provenance, "labels": labels[: wanted * self.images]})
 
     def save(self, path: Path) -> None:
-        """Write the folder `path`, which appears whole or not at all."""
-        fresh = path.with_name(path.name + ".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_file({k: v.contiguous() for k, v in self._tensors().items()}, fresh / CALLS)
+        """Write the folder `path`, whole or not at all; FileExistsError if it exists."""
         description = {**self._description(), "identity": self.identity}
-        (fresh / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        fresh.rename(path)
+        with whole_folder(path) as part:
+            save_file({k: v.contiguous() for k, v in self._tensors().items()}, part / CALLS)
+            (part / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "CalibrationSet":

@@ -11,7 +11,7 @@ from bitscape.laws.results import LawEntry, PointEntry, SettingEntry, Study
 from bitscape.laws.rivals import widest_activations
 from bitscape.laws.settings import Accounting, Ladder
 from bitscape.laws.timing import FARTHEST, Profile, Timed, latency, of_family, times_beyond
-from bitscape.laws.words import size
+from bitscape.laws.words import compute, size
 
 BudgetKind = Literal["memory", "compute-bits", "latency"]
 SHORTLIST = 2
@@ -197,7 +197,7 @@ def spent(kind: BudgetKind, cost: float) -> str:
     """A cost with its unit: "116 MB", "13e9 compute bits", "20 ms"."""
     if kind == "memory":
         return size(cost)
-    return f"{cost:.3g}e9 compute bits" if kind == "compute-bits" else f"{cost:.3g} ms"
+    return compute(cost) if kind == "compute-bits" else f"{cost:.3g} ms"
 
 
 def _untimed(group: Sequence[SettingEntry], profile: Profile, timed: Timed) -> str:

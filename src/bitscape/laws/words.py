@@ -25,7 +25,12 @@ def gigabits(bits: float) -> str:
 
 def amount(study: Study, bits: float) -> str:
     """Bits on the axis of the study, in words."""
-    return gigabits(bits) if study.axis == "model-bits" else f"{bits:.3g}e9 compute bits"
+    return gigabits(bits) if study.axis == "model-bits" else compute(bits)
+
+
+def compute(bits: float) -> str:
+    """ "13e9 compute bits" of units of 1e9."""
+    return f"{bits:.3g}e9 compute bits"
 
 
 def size(count: float) -> str:

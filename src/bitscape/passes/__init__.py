@@ -14,7 +14,12 @@ from bitscape.passes.mixed_precision import MixedPrecision
 from bitscape.passes.nesting import Nesting, ReadAt
 from bitscape.passes.objectives import Answer, Imitation, Objective, TrainingLoss
 from bitscape.passes.quantize_activations import Index, QuantizeActivations
-from bitscape.passes.quantize_weights import QuantizeWeights, check_weights, weight_sites
+from bitscape.passes.quantize_weights import (
+    QuantizeWeights,
+    check_groups,
+    check_weights,
+    weight_sites,
+)
 from bitscape.passes.reconstruct import Reconstruct
 from bitscape.passes.relations import JoinSteps, Relations
 from bitscape.passes.rounders import Greedy, Nearest, Rounded, Rounder, Vectors
@@ -74,6 +79,7 @@ __all__ = [
     "UpOrDown",
     "Vectors",
     "apply_transform",
+    "check_groups",
     "check_order",
     "check_weights",
     "run",

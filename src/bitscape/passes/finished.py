@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bitscape.files import read_tensors, write_tensors
 from bitscape.nn import grid_of
 from bitscape.passes.rounders import Rounded
 from bitscape.quantizers import Centroids
@@ -19,19 +19,15 @@ def write_finished(path: Path, rounded: Mapping[str, Rounded]) -> None:
     """Keep the codes of several sites in one file, which appears whole or not at all."""
     tensors: dict[str, Tensor] = {}
     for name, site in rounded.items():
-        tensors[f"{name}.codes"] = site.codes.contiguous()
-        tensors[f"{name}.scale"] = site.grid.scale.contiguous()
+        tensors[f"{name}.codes"] = site.codes
+        tensors[f"{name}.scale"] = site.grid.scale
         if isinstance(site.grid, Centroids):
-            tensors[f"{name}.centroids"] = site.grid.values.contiguous()
+            tensors[f"{name}.centroids"] = site.grid.values
         elif site.grid.zero is not None:
-            tensors[f"{name}.zero"] = site.grid.zero.contiguous()
+            tensors[f"{name}.zero"] = site.grid.zero
         if site.bias is not None:
-            tensors[f"{name}.bias"] = site.bias.contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    reports = {name: json.dumps(site.report) for name, site in rounded.items()}
-    save_file(tensors, fresh, metadata=reports)
-    fresh.replace(path)
+            tensors[f"{name}.bias"] = site.bias
+    write_tensors(path, tensors, {name: json.dumps(site.report) for name, site in rounded.items()})
 
 
 def read_finished(path: Path, device: torch.device | str) -> dict[str, Rounded]:
@@ -45,14 +41,15 @@ def read_finished(path: Path, device: torch.device | str) -> dict[str, Rounded]:
 
 
 def write_groups(path: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Keep named groups of tensors in one file."""
-    save_file({f"{g}/{kind}": t for g, kinds in groups.items() for kind, t in kinds.items()}, path)
+    """Keep named groups of tensors in one file, which appears whole or not at all."""
+    named = {f"{g}/{kind}": t for g, kinds in groups.items() for kind, t in kinds.items()}
+    write_tensors(path, named)
 
 
 def read_groups(path: Path, device: torch.device | str) -> dict[str, dict[str, Tensor]]:
     """What `write_groups` kept, on `device`."""
     groups: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in load_file(path).items():
+    for key, tensor in read_tensors(path).items():
         group, kind = key.rsplit("/", 1)
         groups.setdefault(group, {})[kind] = tensor.to(device)
     return groups

@@ -143,10 +143,18 @@ def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:
             raise ValueError(
                 f"{site.name} has NaN or infinity in its weight: repair the checkpoint"
             )
-        try:
-            tensor_cost((len(weight), weight[0].numel()), weight_scheme)
-        except ValueError as error:
-            raise ValueError(f"{site.name}: {error}") from error
+        check_groups(site.name, weight, weight_scheme)
+
+
+def check_groups(name: str, weight: Tensor, scheme: TensorScheme) -> None:
+    """ValueError that names the site for groups of `scheme` that do not divide its weight.
+
+    Shapes are enough: the weight may be on the meta device.
+    """
+    try:
+        tensor_cost((len(weight), weight[0].numel()), scheme)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True)

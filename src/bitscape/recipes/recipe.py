@@ -10,7 +10,7 @@ from bitscape.files import first_fault, read_mapping
 from bitscape.formats import QuantScheme, parse_scheme
 from bitscape.methods import METHODS, Method
 from bitscape.passes import Distill, Pass
-from bitscape.recipes.sites import check_groups, check_names
+from bitscape.recipes.sites import check_names, check_shapes
 from bitscape.recipes.steps import every_step
 from bitscape.structure import Pipeline
 
@@ -112,7 +112,7 @@ class Recipe(BaseModel):
         pipeline.check_sampler(self.sampler)
         scheme = self.quant_scheme()
         check_names(scheme, pipeline)
-        check_groups(scheme, pipeline)
+        check_shapes(scheme, pipeline)
 
     def fit(self, pipeline: Pipeline) -> None:
         """Give `pipeline` the sampler of the recipe; ValueError for what `check` refuses."""

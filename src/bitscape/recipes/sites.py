@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from bitscape.formats import QuantScheme, tensor_cost
-from bitscape.passes import weight_sites
+from bitscape.formats import QuantScheme
+from bitscape.passes import check_groups, weight_sites
 from bitscape.structure import Attend, Pipeline, Role
 
 
@@ -25,15 +25,9 @@ def check_names(scheme: QuantScheme, pipeline: Pipeline) -> None:
             )
 
 
-def check_groups(scheme: QuantScheme, pipeline: Pipeline) -> None:
-    """ValueError that names the site whose weight the groups of `scheme` do not divide.
-
-    Shapes are enough: weights may be on the meta device.
-    """
+def check_shapes(scheme: QuantScheme, pipeline: Pipeline) -> None:
+    """ValueError that names the site whose weight the groups of `scheme` do not divide."""
     for site, own in weight_sites(pipeline, scheme):
         weight = pipeline.network.get_submodule(site.name).weight
         assert isinstance(weight, Tensor)
-        try:
-            tensor_cost((len(weight), weight[0].numel()), own)
-        except ValueError as error:
-            raise ValueError(f"{site.name}: {error}") from error
+        check_groups(site.name, weight, own)
