@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import starmap
 from pathlib import Path
@@ -72,7 +72,7 @@ def find_recipe(name: str) -> Recipe:
         if not path.is_file():
             raise FileNotFoundError(f"the recipe {path} does not exist")
         return read_recipe(path)
-    base, _, changes = name.partition(":")
+    base, changes = split_name(name)
     found = RECIPES.get(base) or released().get(base) or _spelled(base)
     if found is None:
         near = get_close_matches(name.lower(), [*RECIPES, *released()], n=3, cutoff=0.0)
@@ -80,6 +80,13 @@ def find_recipe(name: str) -> Recipe:
             f"unknown recipe {name!r}: nearest are {', '.join(near)}; or give a YAML file"
         )
     return _changed(found, name, changes) if changes else found
+
+
+def split_name(name: str) -> tuple[str, list[str]]:
+    """The recipe that `name` begins with and the options behind it, each "NAME=VALUE"."""
+    base, _, changes = name.partition(":")
+    # Lists have commas of their own.
+    return base, re.split(r",(?![^\[]*\])", changes) if changes else []
 
 
 def _spelled(name: str) -> Recipe | None:
@@ -105,10 +112,8 @@ def _made(method: str, scheme: str) -> Recipe:
         raise ValueError(fault(error)) from error
 
 
-def _changed(recipe: Recipe, name: str, changes: str) -> Recipe:
+def _changed(recipe: Recipe, name: str, changes: Sequence[str]) -> Recipe:
     """`recipe` with options, or `data`, as written in `name`; ValueError for one it lacks."""
-    # Lists have commas of their own.
-    parts = re.split(r",(?![^\[]*\])", changes)
-    data = [part.removeprefix("data=") for part in parts if part.startswith("data=")]
-    found = with_options(recipe, [part for part in parts if not part.startswith("data=")])
+    data = [part.removeprefix("data=") for part in changes if part.startswith("data=")]
+    found = with_options(recipe, [part for part in changes if not part.startswith("data=")])
     return found.model_copy(update={"name": name, "data": [recipe.data, *data][-1]})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bitscape.reports.benchmark.results import Mean, best, failures, paired, results
+from bitscape.reports.benchmark.results import Mean, Result, best, failures, paired, results
 
 
 def test_the_error_holds_the_scatter_of_seeds_and_the_noise_of_images(record) -> None:
@@ -87,8 +87,8 @@ def test_seeds_decide_only_when_there_are_three(record) -> None:
         for name, rise in (("gptq-w4a16", 0.1), ("rtn-w4a16", 0.3))
         for seed in range(2)
     )
-    assert paired(a, b) is None
-    assert best([a, b]) == [a]
+    assert paired(a.gaps(), b.gaps()) is None
+    assert best([a, b], Result.gaps) == [a]
 
 
 def test_within_two_errors_of_the_best_is_as_good(record) -> None:
@@ -98,11 +98,11 @@ def test_within_two_errors_of_the_best_is_as_good(record) -> None:
         for name, values in rises.items()
         for seed, rise in enumerate(values)
     )
-    gap = paired(found[1], found[0])
+    gap = paired(found[1].gaps(), found[0].gaps())
     assert gap is not None
     # Paired by seed the difference is far smaller than the scatter of either.
     assert gap == pytest.approx((0.02 / 3, 0.01 / 3))
-    assert best(found) == found[:2]
+    assert best(found, Result.gaps) == found[:2]
 
 
 def test_small_models_come_first(record) -> None:

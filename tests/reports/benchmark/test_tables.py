@@ -77,3 +77,25 @@ def test_what_failed_is_told_behind_the_tables(record) -> None:
         "Runs without a result:\n\n"
         "- topkld-w3a16:loss=printed on var-s, seeds 0, 2: distillation stopped\n"
     )
+
+
+def test_distances_of_three_seeds_are_decided_like_losses(record) -> None:
+    records = [record("full-precision", 0.0, n=1000, distance=70.0)]
+    for name, distances in (("rtn", (95, 93, 97)), ("gptq", (80, 84, 82)), ("awq", (81, 84, 81))):
+        records += [
+            record(f"{name}-w4a16", 0.1, seed=seed, n=1000, distance=value)
+            for seed, value in enumerate(distances)
+        ]
+    table = page(results(records), {}).split("FD-shapes")[1].split("\n\n")[1].splitlines()
+    assert [line.split("|")[1].strip() for line in table if "**" in line] == [
+        "awq-w4a16",
+        "gptq-w4a16",
+    ]
+
+
+def test_what_all_options_share_is_told_once(record) -> None:
+    names = [f"topkld-w3a16:loss={loss},data=shapes" for loss in ("data", "topkld")]
+    text = page(results([record(name, 0.1, scheme="W3A16") for name in names]), {})
+    assert text.startswith("All recipes with options were run with data=shapes.\n")
+    assert "| topkld-w3a16:loss=topkld | 0.100 +- 0.010 |" in text
+    assert text.count("data=shapes") == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bitscape.reports.benchmark.results import UNITS, Result, names
 from bitscape.reports.palette import BLUE, GREEN, ORANGE, PURPLE
@@ -14,6 +14,8 @@ from bitscape.reports.palette import BLUE, GREEN, ORANGE, PURPLE
 SERIES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (PURPLE, "^"))
 ROW = 0.19
 """Inches a recipe."""
+NARROW = 100
+"""An axis that spans less than this factor has more ticks than the powers of ten."""
 
 
 def draw(found: Sequence[Result], out: Path) -> Path:
@@ -52,7 +54,10 @@ def _panel(axes: Axes, found: list[Result]) -> None:
         if schemes[recipes[i]] != schemes[recipes[i - 1]]:
             axes.axhline(i - 0.5, color="0.8", linewidth=0.7)
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < NARROW * low else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(recipes)), recipes, fontsize=7)
     axes.tick_params(axis="x", labelsize=7)
     axes.set_ylim(len(recipes) - 0.5, -0.5)

@@ -1,13 +1,14 @@
 """What the records of a sweep say about each recipe on each model, over its calibration seeds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bitscape.laws import RunRecord
+from bitscape.reports.benchmark.labels import order, shared_options, shortened
 from bitscape.sweeps import FULL_PRECISION
 
 UNITS = {"nll": "NLL, nats a token", "denoising_loss": "denoising loss, percent"}
@@ -47,18 +48,22 @@ class Mean:
 
 @dataclass(frozen=True)
 class Result:
-    """One recipe on one model: by calibration seed the records of its losses and distances."""
+    """One recipe on one model: by calibration seed the records of its losses and distances.
+
+    `label` is what tables call the recipe, without what all recipes of the page share.
+    """
 
     model: str
     recipe: str
+    label: str
     scheme: str
     losses: Mapping[int, RunRecord]
     distances: Mapping[int, RunRecord]
 
     @property
     def name(self) -> str:
-        """What the recipe is called in tables: of a file the stem."""
-        return "full precision" if self.untouched else self.recipe.removesuffix(".yaml")
+        """What tables call it."""
+        return "full precision" if self.untouched else self.label
 
     @property
     def untouched(self) -> bool:
@@ -93,6 +98,10 @@ class Result:
             found[seed] = (gap["mean"] / unit, gap["standard_error"] / unit)
         return found
 
+    def gaps(self) -> dict[int, float]:
+        """The rises alone."""
+        return {seed: gap for seed, (gap, _) in self.rises().items()}
+
     def agreement(self) -> tuple[Mean, Mean] | None:
         """Share of equal tokens and KL (nats a token) to full precision.
 
@@ -110,8 +119,14 @@ class Result:
         Images of all calibration seeds are drawn from the same noise: the error is the scatter of
         calibration or training, not that of the images.
         """
-        found = [_metrics(record)["fd_shapes"]["mean"] for record in self.distances.values()]
-        return Mean.of(found) if found else None
+        found = self.away()
+        return Mean.of(list(found.values())) if found else None
+
+    def away(self) -> dict[int, float]:
+        """FD-shapes by seed."""
+        return {
+            seed: _metrics(record)["fd_shapes"]["mean"] for seed, record in self.distances.items()
+        }
 
     def rise(self) -> Rise:
         """The mean over seeds."""
@@ -133,17 +148,19 @@ def results(records: Iterable[RunRecord]) -> list[Result]:
     counts = Counter(_images(record) for record in done)
     common = max(counts, key=lambda images: (counts[images], images))
     most = max(record.evaluation["n"] for record in done)
+    shared = shared_options(record.recipe for record in done)
     pairs = dict.fromkeys((record.model, record.recipe) for record in done)
     found = []
-    for pair in pairs:
-        mine = [record for record in done if (record.model, record.recipe) == pair]
+    for model, recipe in pairs:
+        mine = [record for record in done if (record.model, record.recipe) == (model, recipe)]
         # Of two records of one seed the one with more samples stays: their losses are the same.
         mine.sort(key=lambda record: record.evaluation["n"])
         losses = {r.seed: r for r in mine if _images(r) == common}
         far = {r.seed: r for r in mine if r.evaluation["n"] == most >= DISTANCES}
         if losses:
             by_seed = dict(sorted(losses.items())), dict(sorted(far.items()))
-            found.append(Result(*pair, mine[0].scheme or "", *by_seed))
+            label = shortened(recipe, shared)
+            found.append(Result(model, recipe, label, mine[0].scheme or "", *by_seed))
     # An order of its own, because a run that was added to has its models in any.
     return sorted(found, key=lambda result: result.records[0].parameters or 0)
 
@@ -165,27 +182,29 @@ def names(found: Sequence[Result]) -> list[str]:
     """
     schemes = list(dict.fromkeys(result.scheme for result in found))
     pairs = {(schemes.index(result.scheme), result.name) for result in found}
-    return [name for _, name in sorted(pairs)]
+    return [name for _, name in sorted(pairs, key=lambda pair: (pair[0], order(pair[1])))]
 
 
-def paired(ours: Result, theirs: Result) -> tuple[float, float] | None:
-    """The mean difference of two rises over common seeds and its standard error.
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[float, float] | None:
+    """The mean difference of two quantities over common seeds and its standard error.
 
     None with fewer than three: seeds share the images, and two say nothing about their scatter.
     """
-    a, b = ours.rises(), theirs.rises()
-    gaps = np.array([a[seed][0] - b[seed][0] for seed in a if seed in b])
+    gaps = np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
     if len(gaps) < SEEDS:
         return None
     return float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5)
 
 
-def best(group: Sequence[Result]) -> list[Result]:
-    """The result of the smallest rise, and those whose distance to it is within two errors."""
-    first = min(group, key=lambda result: result.rise().mean)
+def best(group: Sequence[Result], values: Callable[[Result], Mapping[int, float]]) -> list[Result]:
+    """The result of the smallest mean value, and those whose distance to it is within two errors.
+
+    `values` has what is compared of a result, by seed.
+    """
+    first = min(group, key=lambda result: np.mean(list(values(result).values())))
     found = [first]
     for result in group:
-        gap = None if result is first else paired(result, first)
+        gap = None if result is first else paired(values(result), values(first))
         if gap is not None and gap[0] <= 2 * gap[1]:
             found.append(result)
     return found

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
+from bitscape.reports.benchmark.labels import shared_options
 from bitscape.reports.benchmark.results import SEEDS, UNITS, Mean, Result, best, names
 
 MARK = (
     "Bold: the smallest of a scheme, and what lies within two standard errors of it, paired by "
-    "calibration seed."
+    "calibration seed, where there are three."
 )
 Cell = Callable[[Result], str]
+Values = Callable[[Result], Mapping[int, float]]
 
 
 def page(found: Sequence[Result], failed: Mapping[tuple[str, str, str], list[int]]) -> str:
@@ -18,6 +20,9 @@ def page(found: Sequence[Result], failed: Mapping[tuple[str, str, str], list[int
     Behind them stands what `failed`, as `results.failures` has it.
     """
     sections = []
+    shared = shared_options(result.recipe for result in found)
+    if shared:
+        sections.append(f"All recipes with options were run with {', '.join(shared)}.")
     for name, unit in UNITS.items():
         mine = [result for result in found if result.loss[0] == name]
         if mine:
@@ -44,7 +49,7 @@ def _section(unit: str, found: list[Result]) -> list[str]:
     one = next(iter(found[0].losses.values()))
     seeds = max(len(result.losses) for result in found)
     images = one.evaluation["losses"]
-    bold = _bold(found)
+    bold = _bold([result for result in found if not result.untouched], Result.gaps)
     told = f"{seeds} calibration seeds" if seeds > 1 else "one calibration seed"
     head = f"Rise over full precision of the {unit}; {images:,} held-out images, {told}."
     parts = [f"{head} {MARK}" if seeds >= SEEDS else head, _table(found, lambda r: _rise(r, bold))]
@@ -60,7 +65,12 @@ def _section(unit: str, found: list[Result]) -> list[str]:
         n = far[0].records[-1].evaluation["n"]
         seeds = max(len(result.distances) for result in far)
         told = f"{seeds} seeds and the scatter of their mean" if seeds > 1 else "one seed"
-        parts += [f"FD-shapes, {n:,} images of {told}.", _table(far, _distance)]
+        head = f"FD-shapes, {n:,} images of {told}."
+        close = _bold([result for result in far if not result.untouched], Result.away)
+        parts += [
+            f"{head} {MARK}" if seeds >= SEEDS else head,
+            _table(far, lambda r: _distance(r, close)),
+        ]
     made = [result for result in found if not result.untouched]
     parts += [
         "Seconds to quantize, calibration apart, and peak memory of the process in MB "
@@ -84,14 +94,15 @@ def _table(found: list[Result], cell: Cell) -> str:
     return "\n".join(lines)
 
 
-def _bold(found: list[Result]) -> set[int]:
+def _bold(found: list[Result], values: Values) -> set[int]:
+    """The identities of the best of each model and scheme by `values`, where seeds decide."""
+
     def place(result: Result) -> tuple[str, str]:
         return result.model, result.scheme
 
-    compared = [result for result in found if not result.untouched]
-    groups = [list(group) for _, group in groupby(sorted(compared, key=place), key=place)]
-    tested = [group for group in groups if len(group) > 1 and len(group[0].losses) >= SEEDS]
-    return {id(result) for group in tested for result in best(group)}
+    decided = [result for result in found if len(values(result)) >= SEEDS]
+    groups = [list(group) for _, group in groupby(sorted(decided, key=place), key=place)]
+    return {id(r) for group in groups if len(group) > 1 for r in best(group, values)}
 
 
 def _rise(result: Result, bold: set[int]) -> str:
@@ -99,8 +110,7 @@ def _rise(result: Result, bold: set[int]) -> str:
         loss = result.loss[1]
         return with_error(loss["mean"], loss["standard_error"])
     rise = result.rise()
-    text = with_error(rise.mean, rise.error)
-    return f"**{text}**" if id(result) in bold else text
+    return _marked(with_error(rise.mean, rise.error), result, bold)
 
 
 def _agreement(result: Result) -> str:
@@ -110,10 +120,14 @@ def _agreement(result: Result) -> str:
     return f"{share.value:.1%}, {_told(kl, f'{kl.value:.3g}')}"
 
 
-def _distance(result: Result) -> str:
+def _distance(result: Result, bold: set[int]) -> str:
     found = result.distance()
     assert found is not None
-    return _told(found, f"{found.value:.1f}")
+    return _marked(_told(found, f"{found.value:.1f}"), result, bold)
+
+
+def _marked(text: str, result: Result, bold: set[int]) -> str:
+    return f"**{text}**" if id(result) in bold else text
 
 
 def _told(mean: Mean, alone: str) -> str:
