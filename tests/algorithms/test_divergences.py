@@ -70,7 +70,35 @@ def test_the_correction_is_twice_the_mass_missing_from_the_head(k: int) -> None:
     torch.testing.assert_close(topkld(student, teacher, k=k), expected)
 
 
-@pytest.mark.parametrize("variant", ["corrected", "paper"])
+def test_the_chained_loss_is_that_of_masses_and_of_shapes_inside_them() -> None:
+    student, teacher = logits(0), logits(1)
+    head = torch.zeros_like(teacher).scatter_(-1, teacher.topk(4, dim=-1).indices, 1.0)
+    q, p = student.softmax(-1), teacher.softmax(-1)
+    s, t = ((each * head).sum(-1, keepdim=True) for each in (q, p))
+
+    def relative(a: Tensor, b: Tensor) -> Tensor:
+        return torch.special.xlogy(a, a / b.clamp_min(1e-300)).sum(-1)
+
+    masses = relative(torch.cat([t, 1 - t], -1), torch.cat([s, 1 - s], -1))
+    inside = relative(q * head / s, p * head / t)
+    outside = relative(p * (1 - head) / (1 - t), q * (1 - head) / (1 - s))
+    expected = masses + t[..., 0] * inside + (1 - t[..., 0]) * outside
+    torch.testing.assert_close(topkld(student, teacher, k=4, variant="chained"), expected)
+
+
+def test_only_the_chained_loss_goes_on_growing_where_all_mass_leaks_out_of_the_head() -> None:
+    teacher = logits(1)
+    head = torch.zeros_like(teacher).scatter_(-1, teacher.topk(4, dim=-1).indices, 1.0)
+    near, far = (teacher - shift * head for shift in (40.0, 80.0))
+    corrected = [topkld(each, teacher, k=4) for each in (near, far)]
+    torch.testing.assert_close(*corrected)
+    chained = [topkld(each, teacher, k=4, variant="chained") for each in (near, far)]
+    # Every nat that the head lacks costs the teacher's mass in it: once for the mass, and no more.
+    mass = (teacher.softmax(-1) * head).sum(-1)
+    torch.testing.assert_close(chained[1] - chained[0], 40.0 * mass)
+
+
+@pytest.mark.parametrize("variant", ["corrected", "paper", "chained"])
 def test_no_head_is_forward_kl_and_a_whole_head_reverse_kl(variant: str) -> None:
     student, teacher = logits(0), logits(1)
     torch.testing.assert_close(

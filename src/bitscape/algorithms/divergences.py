@@ -10,6 +10,13 @@ with T and S the teacher's and the student's mass inside M. The printed loss is 
 q = p its gradient drains mass out of M, and it has no lower bound at zero. L* takes each summand in
 its generalised (Bregman) form, keeps reverse KL on the head and forward KL on the tail, is never
 negative, and vanishes only at q = p. It is the default; the printed form is kept for comparison.
+
+L* is bounded where the student leaks its mass into the tail: all that the head can then cost is
+2 T. The chain rule of relative entropy gives a form with forward KL between the masses, too, which
+is not, and of which L* is the first order in S - T:
+
+    Lc = KL(T || S) + T KL(q_M || p_M) + (1 - T) KL(p_not-M || q_not-M)
+       = (T / S) sum_M q log(q/p) + 2 T log(T/S) + sum_not-M p log(p/q)
 """
 
 from collections.abc import Callable, Mapping
@@ -42,9 +49,11 @@ def topkld(
     teacher: Logits,
     *,
     k: int,
-    variant: Literal["corrected", "paper"] = "corrected",
+    variant: Literal["corrected", "paper", "chained"] = "corrected",
 ) -> PerToken:
-    """L* ("corrected") or L ("paper"), in nats; k = 0 is forward KL, k >= codes reverse KL.
+    """L* ("corrected"), L ("paper") or Lc ("chained"), in nats.
+
+    k = 0 is forward KL, k >= codes reverse KL in each.
 
     Ties at the k-th code go to the lower index. ValueError for a negative k.
     """
@@ -52,11 +61,25 @@ def topkld(
         raise ValueError(f"k counts the codes of the head, got {k}")
     log_q, log_p = _log_probabilities(student), _log_probabilities(teacher)
     q, p, head = log_q.exp(), log_p.exp(), _head(log_p, k)
+    if variant == "chained" and 0 < k < p.shape[-1]:
+        return _chained(log_q, log_p, head)
     terms = torch.where(head, q, p) * (log_q - log_p)
     if variant == "corrected":
         terms = terms - (q - p)
     # Every term of the tail is that of the head with the opposite sign.
     return (terms * (2.0 * head - 1.0)).sum(dim=-1)
+
+
+def _chained(log_q: Logits, log_p: Logits, head: Bool[Tensor, "*token code"]) -> PerToken:
+    """Lc of a head that is neither empty nor everything."""
+    outside = ~head
+    log_s = log_q.masked_fill(outside, -torch.inf).logsumexp(dim=-1)
+    log_t = log_p.masked_fill(outside, -torch.inf).logsumexp(dim=-1)
+    # Of what lies inside the head, in shares that stay finite where the student has no mass there.
+    inside = (log_q - log_s[..., None]).masked_fill(outside, -torch.inf).exp() * (log_q - log_p)
+    tail = log_p.exp() * (log_p - log_q) * outside
+    masses = log_t.exp() * (2 * (log_t - log_s) + inside.sum(dim=-1))
+    return masses + tail.sum(dim=-1)
 
 
 def forward_kl(student: Logits, teacher: Logits) -> PerToken:
@@ -87,10 +110,11 @@ def logit_mse(student: Logits, teacher: Logits) -> PerToken:
 
 
 def divergences(k: int) -> Mapping[str, Divergence]:
-    """Every loss against a teacher, by name; `k` is the head of the two forms of TopKLD."""
+    """Every loss against a teacher, by name; `k` is the head of the forms of TopKLD."""
     return {
         "topkld": partial(topkld, k=k),
         "topkld-paper": partial(topkld, k=k, variant="paper"),
+        "topkld-chained": partial(topkld, k=k, variant="chained"),
         "forward-kl": forward_kl,
         "reverse-kl": reverse_kl,
         "jensen-shannon": jensen_shannon,

@@ -12,10 +12,12 @@
 Deviations. The printed loss is no divergence: at q = p its gradient drains mass out of the head,
 and it is unbounded towards zero. The default adds 2 (T - S), twice the mass that the student lacks
 in the head, which makes every summand a Bregman divergence; `loss: topkld-paper` is the printed
-one. Families that sample from all codes would have k = V, which is reverse KL: they take 15 % of
-the codes, the share of the paper's VAR. Families without logits minimise the squared error of the
-prediction and of every block's output, which is what any divergence between Gaussians of one width
-comes to. The paper names neither its start nor what it trains: here GPTQ, and everything.
+one. Both are bounded where the student leaks its mass into the tail; `loss: topkld-chained`, with
+forward KL between the masses, is not. Families that sample from all codes would have k = V, which
+is reverse KL: they take 15 % of the codes, the share of the paper's VAR. Families without logits
+minimise the squared error of the prediction and of every block's output, which is what any
+divergence between Gaussians of one width comes to. The paper names neither its start nor what it
+trains: here GPTQ, and everything.
 
 Cost. A step runs the teacher once and the student three times; memory of the teacher, six numbers
 a trained weight and the activations of a batch, less with `recompute`.
