@@ -1,6 +1,7 @@
 """Run records and what is learned from them; works without torch."""
 
 from bitscape.laws.law import FORMS, Form, Law
+from bitscape.laws.names import order, shared_options, shortened, split_name
 from bitscape.laws.planner import Answer, Budget, Candidate, law_of, plan
 from bitscape.laws.published import published
 from bitscape.laws.records import (
@@ -69,6 +70,7 @@ __all__ = [
     "law_of",
     "load",
     "metric_name",
+    "order",
     "place",
     "plan",
     "published",
@@ -78,7 +80,10 @@ __all__ = [
     "repair",
     "sentences",
     "settings_of",
+    "shared_options",
     "shared_protocol",
+    "shortened",
+    "split_name",
     "study",
     "to_line",
 ]

@@ -3,7 +3,7 @@
 from bitscape.laws.results import LeftOutEntry, Study
 from bitscape.laws.samples import BIASED
 from bitscape.laws.table import FULL_BITS
-from bitscape.laws.words import label, metric_name
+from bitscape.laws.words import label, metric_name, shared
 
 OWN_FORMS = ("power", "power-floor")
 _NOTES = 12
@@ -16,6 +16,7 @@ def caveats(study: Study) -> tuple[str, ...]:
         "Intervals are Student's t on the residuals of per-size means, at "
         f"{100 * study.confidence:.0f} %; they cover noise between sizes, not a wrong form.",
         "Settings of different sources, series or protocols are never fitted or compared together.",
+        *_shared(study),
         *map(_left_out, study.left_out),
         *_readings_of_bits(study),
         *_competing(study),
@@ -23,6 +24,11 @@ def caveats(study: Study) -> tuple[str, ...]:
     ]
     notes = [f"{one.source}, {label(one)}: {note}." for one in study.settings for note in one.notes]
     return tuple(dict.fromkeys([*said, *(notes if len(notes) <= _NOTES else [])]))
+
+
+def _shared(study: Study) -> list[str]:
+    found = shared(study)
+    return [f"All methods with options were run with {', '.join(found)}."] if found else []
 
 
 def _weak(study: Study) -> list[str]:

@@ -1,7 +1,7 @@
 """The entries of law.json: settings, laws and cells of the frontier, from what was fitted."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from bitscape.laws.choice import Fitted, full_precision_of
 from bitscape.laws.frontier import Cell, Frontier, times_beyond
 from bitscape.laws.law import Form, Interval, Law
+from bitscape.laws.names import shortened
 from bitscape.laws.results import FrontierEntry, LawEntry, PointEntry, SettingEntry
 from bitscape.laws.settings import Setting
 
@@ -18,8 +19,10 @@ OFF_CHART = 10.0
 _SAME_SIZE = 0.01
 
 
-def setting_entry(index: int, fitted: Fitted, *, sound: bool, competes: bool) -> SettingEntry:
-    """A setting with its points."""
+def setting_entry(
+    index: int, fitted: Fitted, shared: Collection[str], *, sound: bool, competes: bool
+) -> SettingEntry:
+    """A setting with its points; `shared` are the options that all methods have in common."""
     one = fitted.setting
     points = tuple(
         PointEntry(
@@ -40,6 +43,7 @@ def setting_entry(index: int, fitted: Fitted, *, sound: bool, competes: bool) ->
         series=one.ladder.series,
         family=one.family,
         method=one.method,
+        short=shortened(one.method, shared),
         scheme=one.scheme,
         w_bits=one.w_bits,
         a_bits=one.a_bits,

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from bitscape.laws.names import shortened
 from bitscape.laws.results import FrontierEntry, LawEntry, Study
 from bitscape.laws.settings import Ladder
 from bitscape.laws.table import FULL_BITS
-from bitscape.laws.words import amount, in_millions, label, metric_name, place
+from bitscape.laws.words import amount, in_millions, label, metric_name, place, shared
 
 SIGNIFICANT = 0.05
 _NAMED = 6
@@ -74,13 +75,19 @@ def _narrower(study: Study, laws: Sequence[LawEntry]) -> list[str]:
             rival = next(law for law in alike if law.w_bits == wide)
             group = [law for law in tried if law.w_bits == narrow]
             better = [law for law in group if law.bits_at and law.bits_at < (rival.bits_at or 0)]
-            names = ", ".join(f"{law.method} {amount(study, law.bits_at or 0)}" for law in better)
+            names = ", ".join(
+                f"{_short(study, law)} {amount(study, law.bits_at or 0)}" for law in better
+            )
             found.append(
                 f"{_place(study, rival)}: {len(better)} of {len(group)} settings at "
-                f"W{narrow}A{a_bits} beat the best at W{wide}A{a_bits} ({rival.method}, "
+                f"W{narrow}A{a_bits} beat the best at W{wide}A{a_bits} ({_short(study, rival)}, "
                 f"{amount(study, rival.bits_at or 0.0)})" + (f": {names}." if names else ".")
             )
     return found
+
+
+def _short(study: Study, law: LawEntry) -> str:
+    return study.settings[law.setting].short
 
 
 def _steps(widths: set[int | float]) -> list[tuple[int | float, int | float]]:
@@ -163,10 +170,10 @@ def _parallel(study: Study, ladder: Ladder) -> list[str]:
     ]
     if not tests:
         return []
-    crossing = [
-        f"{test.method} A{test.a_bits} (p = {test.p:.2g})" for test in tests if test.p < SIGNIFICANT
-    ]
-    kept = [f"{test.method} A{test.a_bits}" for test in tests if test.p >= SIGNIFICANT]
+    names = [f"{shortened(test.method, shared(study))} A{test.a_bits}" for test in tests]
+    named = list(zip(names, tests, strict=True))
+    crossing = [f"{name} (p = {test.p:.2g})" for name, test in named if test.p < SIGNIFICANT]
+    kept = [name for name, test in named if test.p >= SIGNIFICANT]
     said = (
         f"lines of different precision may share one exponent for {', '.join(kept) or 'no method'}"
     )

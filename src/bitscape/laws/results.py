@@ -41,6 +41,7 @@ class PointEntry(_Frozen):
 class SettingEntry(_Frozen):
     """What was measured for one method at one precision; laws refer to it by `setting`.
 
+    `short` is the method without the options that all methods of the study share.
     `sound` tells whether its law may be used for a budget of any kind, `competes` whether it may
     stand on the frontier of its ladder on the axis of the study.
     """
@@ -51,6 +52,7 @@ class SettingEntry(_Frozen):
     series: str
     family: str
     method: str
+    short: str
     scheme: str
     w_bits: int | float
     a_bits: int | float

@@ -11,6 +11,7 @@ from bitscape.laws.entries import cells, law_entry, setting_entry
 from bitscape.laws.findings import findings
 from bitscape.laws.frontier import frontiers
 from bitscape.laws.law import CONFIDENCE, FORMS
+from bitscape.laws.names import shared_options
 from bitscape.laws.relative import relative
 from bitscape.laws.results import ParallelismEntry, SettingEntry, Study
 from bitscape.laws.rivals import competitors, sound
@@ -106,8 +107,9 @@ def _middle(settings: Sequence[Setting]) -> float:
 def _settings(fitted: Sequence[Fitted], axis: Axis) -> tuple[SettingEntry, ...]:
     usable = _chosen(fitted, sound)
     rivals = _chosen(fitted, lambda group: competitors(group, axis))
+    shared = shared_options(one.setting.method for one in fitted)
     return tuple(
-        setting_entry(index, one, sound=id(one) in usable, competes=id(one) in rivals)
+        setting_entry(index, one, shared, sound=id(one) in usable, competes=id(one) in rivals)
         for index, one in enumerate(fitted)
     )
 

@@ -1,5 +1,6 @@
 """The words of a study: how settings, metrics, amounts and ladders are called."""
 
+from bitscape.laws.names import shared_options
 from bitscape.laws.results import SettingEntry, Study
 from bitscape.laws.settings import Ladder
 
@@ -7,8 +8,13 @@ from bitscape.laws.settings import Ladder
 def label(one: SettingEntry) -> str:
     """ "topkld W4A16"; full precision goes by the name its source gives it."""
     if not one.full_precision:
-        return f"{one.method} {one.scheme}"
-    return "full precision" if one.method == "none" else one.method
+        return f"{one.short} {one.scheme}"
+    return "full precision" if one.method == "none" else one.short
+
+
+def shared(study: Study) -> list[str]:
+    """The options that all methods with options have in common."""
+    return shared_options(one.method for one in study.settings)
 
 
 def metric_name(metric: str) -> str:

@@ -12,7 +12,7 @@ from bitscape.recipes.options import with_options
 from bitscape.recipes.planned import account, planned
 from bitscape.recipes.recipe import SAMPLES, Calibration, Recipe, read_recipe
 from bitscape.recipes.released import released
-from bitscape.recipes.table import RECIPES, find_recipe, split_name
+from bitscape.recipes.table import RECIPES, find_recipe
 
 __all__ = [
     "RECIPES",
@@ -30,6 +30,5 @@ __all__ = [
     "reads_calibration",
     "recorded",
     "released",
-    "split_name",
     "with_options",
 ]

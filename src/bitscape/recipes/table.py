@@ -1,7 +1,6 @@
 """The bundled recipes: every method at the schemes it declares, called `<method>-<scheme>`."""
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import starmap
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bitscape.formats import parse_scheme
+from bitscape.laws import split_name
 from bitscape.methods import METHODS
 from bitscape.models import FAMILIES
 from bitscape.recipes.options import with_options
@@ -80,13 +80,6 @@ def find_recipe(name: str) -> Recipe:
             f"unknown recipe {name!r}: nearest are {', '.join(near)}; or give a YAML file"
         )
     return _changed(found, name, changes) if changes else found
-
-
-def split_name(name: str) -> tuple[str, list[str]]:
-    """The recipe that `name` begins with and the options behind it, each "NAME=VALUE"."""
-    base, _, changes = name.partition(":")
-    # Lists have commas of their own.
-    return base, re.split(r",(?![^\[]*\])", changes) if changes else []
 
 
 def _spelled(name: str) -> Recipe | None:

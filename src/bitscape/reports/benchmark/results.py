@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bitscape.laws import RunRecord
-from bitscape.reports.benchmark.labels import order, shared_options, shortened
+from bitscape.laws import RunRecord, order, shared_options, shortened
 from bitscape.sweeps import FULL_PRECISION
 
 UNITS = {"nll": "NLL, nats a token", "denoising_loss": "denoising loss, percent"}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
-from bitscape.reports.benchmark.labels import shared_options
+from bitscape.laws import shared_options
 from bitscape.reports.benchmark.results import SEEDS, UNITS, Mean, Result, best, names
 
 MARK = (

@@ -82,7 +82,7 @@ def methods(view: View) -> list[tuple[str, list[Line]]]:
     for line in view.sound:
         if line.full:
             continue
-        found.setdefault(line.setting.method, []).append(line)
+        found.setdefault(line.setting.short, []).append(line)
     return list(found.items())[:PANELS]
 
 

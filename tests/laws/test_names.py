@@ -1,4 +1,4 @@
-from bitscape.reports.benchmark.labels import order, shared_options, shortened
+from bitscape.laws import order, shared_options, shortened
 
 NESTED = "matryoshka-w4a16:data=shapes,weights=[1,1,1],steps=400"
 
