@@ -21,6 +21,10 @@ from bitscape.reports.study.words import axis_unit, interval, number, remark
 ROWS = 48
 _PITCH = 0.235
 _REACH = 12.0
+_LETTER = 0.072
+"""Inches a letter of the names beside the rows."""
+_NAMES, _PLOT, _RATIOS = 1.75, 5.0, 0.85
+"""Inches across: the names at least, the plot, the ratios on its right."""
 
 
 def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
@@ -30,8 +34,10 @@ def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
     lost = [line for line in view.sound if line.entry.bits_at is None]
     lines = [*found, *lost][:ROWS]
     height = _PITCH * len(lines) + 1.15
-    figure = new_figure(7.6, height)
-    axes = figure.add_axes((0.23, 0.62 / height, 0.66, 1 - 1.05 / height))
+    names = max(_NAMES, _LETTER * max((len(line.label) for line in lines), default=0))
+    width = names + _PLOT + _RATIOS
+    figure = new_figure(width, height)
+    axes = figure.add_axes((names / width, 0.62 / height, _PLOT / width, 1 - 1.05 / height))
     centers = [line.entry.bits_at for line in found if line.entry.bits_at is not None] or [1.0]
     x = min(centers) / 2.2, max(centers) * 2.2
     x = max(x[0], x[1] / _REACH**3), x[1]
@@ -72,34 +78,19 @@ def _reference(axes: Axes, found: Sequence[Line], x: tuple[float, float]) -> Non
 
 def _row(axes: Axes, row: int, line: Line, x: tuple[float, float], tips: Tips) -> None:
     bits, ends = line.entry.bits_at, line.entry.bits_at_ci
-    group, shade = f"i-s{line.setting.setting}-line", colour(line)
     if row % 2:
         axes.axhspan(row - 0.5, row + 0.5, color=SHADE, lw=0, zorder=-1)
     if bits is None or ends is None:
-        axes.annotate(
-            line.entry.reason or "off the chart",
-            (x[1], row),
-            (-4, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=8,
-            fontstyle="italic",
-            color=GREY,
-        )
+        _lost(axes, row, line, x[1])
         return
-    low, high = (x[0] if ends[0] is None else ends[0]), (x[1] if ends[1] is None else ends[1])
-    axes.plot([max(low, x[0]), min(high, x[1])], [row, row], color=shade, lw=2, zorder=3)
-    for end, edge, arrow in ((low, x[0], "<"), (high, x[1], ">")):
-        if (end <= edge) if arrow == "<" else (end >= edge):
-            axes.plot([edge], [row], marker=arrow, ms=5, color=shade, clip_on=False, zorder=4)
-    face = "white" if line.entry.extrapolated else shade
+    group, shade = f"i-s{line.setting.setting}-line", colour(line)
+    _whisker(axes, row, shade, ends, x)
     axes.plot(
         [bits],
         [row],
         marker=marker(line),
         ms=6.5,
-        mfc=face,
+        mfc="white" if line.entry.extrapolated else shade,
         mec=shade,
         mew=1.4,
         zorder=5,
@@ -116,3 +107,34 @@ def _row(axes: Axes, row: int, line: Line, x: tuple[float, float], tips: Tips) -
             fontsize=8.5,
             color=INK,
         )
+
+
+def _whisker(
+    axes: Axes,
+    row: int,
+    shade: str,
+    ends: tuple[float | None, float | None],
+    x: tuple[float, float],
+) -> None:
+    """The interval, with an arrow where it leaves the chart."""
+    low, high = (x[0] if ends[0] is None else ends[0]), (x[1] if ends[1] is None else ends[1])
+    axes.plot([max(low, x[0]), min(high, x[1])], [row, row], color=shade, lw=2, zorder=3)
+    if low <= x[0]:
+        axes.plot([x[0]], [row], marker="<", ms=5, color=shade, clip_on=False, zorder=4)
+    if high >= x[1]:
+        axes.plot([x[1]], [row], marker=">", ms=5, color=shade, clip_on=False, zorder=4)
+
+
+def _lost(axes: Axes, row: int, line: Line, edge: float) -> None:
+    """Why the setting has no bits at this quality, at the right edge."""
+    axes.annotate(
+        line.entry.reason or "off the chart",
+        (edge, row),
+        (-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=8,
+        fontstyle="italic",
+        color=GREY,
+    )
