@@ -26,6 +26,7 @@ def record() -> Maker:
         loss: str = "nll",
         agreement: tuple[float, float] | None = None,
         scheme: str = "W4A16",
+        draws: int = 1,
     ) -> RunRecord:
         full = recipe == "full-precision"
         value = {"mean": 2.0 + rise, "standard_error": 0.1, "n": losses}
@@ -42,7 +43,7 @@ def record() -> Maker:
             method="none" if full else recipe.split("-")[0],
             scheme="W16A16" if full else scheme,
             seed=seed,
-            evaluation={"n": n, "losses": losses, "paths": 32},
+            evaluation={"n": n, "seeds": list(range(draws)), "losses": losses, "paths": 32},
             status="done",
             bits=Bits(
                 nominal_weight=4, actual_weight=4, nominal_model=4, actual_model=4, compute=4

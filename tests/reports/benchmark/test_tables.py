@@ -42,7 +42,9 @@ def test_one_seed_decides_nothing(record) -> None:
 
 def test_distances_have_a_table_where_they_were_measured(record) -> None:
     text = page(results([record("rtn-w4a16", 0.4, n=2000, distance=91.25)]), {})
-    assert "FD-shapes, 2,000 images" in text and "| rtn-w4a16 | 91.2 |" in text
+    assert "FD-shapes, 2,000 images of one seed" in text and "| rtn-w4a16 | 91.2 |" in text
+    text = page(results([record("rtn-w4a16", 0.4, n=2000, draws=3)]), {})
+    assert "FD-shapes, 2,000 images in 3 draws of one seed" in text
 
 
 def test_losses_of_two_kinds_have_tables_of_their_own(record) -> None:

@@ -62,10 +62,11 @@ def _section(unit: str, found: list[Result]) -> list[str]:
         ]
     far = [result for result in found if result.distances]
     if far:
-        n = far[0].records[-1].evaluation["n"]
+        measured = far[0].records[-1].evaluation
+        draws = f" in {drawn} draws" if (drawn := len(measured["seeds"])) > 1 else ""
         seeds = max(len(result.distances) for result in far)
         told = f"{seeds} seeds and the scatter of their mean" if seeds > 1 else "one seed"
-        head = f"FD-shapes, {n:,} images of {told}."
+        head = f"FD-shapes, {measured['n']:,} images{draws} of {told}."
         close = _bold([result for result in far if not result.untouched], Result.away)
         parts += [
             f"{head} {MARK}" if seeds >= SEEDS else head,
