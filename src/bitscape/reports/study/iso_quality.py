@@ -21,10 +21,9 @@ from bitscape.reports.study.words import axis_unit, interval, number, remark
 ROWS = 48
 _PITCH = 0.235
 _REACH = 12.0
-_LETTER = 0.072
-"""Inches a letter of the names beside the rows."""
 _NAMES, _PLOT, _RATIOS = 1.75, 5.0, 0.85
-"""Inches across: the names at least, the plot, the ratios on its right."""
+"""Inches across: the names beside the rows at least, the plot, the ratios on its right."""
+_MARGIN = 0.15
 
 
 def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
@@ -34,10 +33,8 @@ def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
     lost = [line for line in view.sound if line.entry.bits_at is None]
     lines = [*found, *lost][:ROWS]
     height = _PITCH * len(lines) + 1.15
-    names = max(_NAMES, _LETTER * max((len(line.label) for line in lines), default=0))
-    width = names + _PLOT + _RATIOS
-    figure = new_figure(width, height)
-    axes = figure.add_axes((names / width, 0.62 / height, _PLOT / width, 1 - 1.05 / height))
+    figure = new_figure(_NAMES + _PLOT + _RATIOS, height)
+    axes = figure.add_axes((0, 0.62 / height, 1, 1 - 1.05 / height))
     centers = [line.entry.bits_at for line in found if line.entry.bits_at is not None] or [1.0]
     x = min(centers) / 2.2, max(centers) * 2.2
     x = max(x[0], x[1] / _REACH**3), x[1]
@@ -66,7 +63,18 @@ def draw_iso_quality(view: View) -> tuple[Figure, Tips]:
         fontsize=8,
         color=GREY,
     )
+    _make_room(figure, axes)
     return figure, tips
+
+
+def _make_room(figure: Figure, axes: Axes) -> None:
+    """Widen the figure until the longest name fits beside the rows."""
+    longest = max((name.get_window_extent().width for name in axes.get_yticklabels()), default=0.0)
+    names = max(_NAMES, longest / figure.dpi + _MARGIN)
+    width = names + _PLOT + _RATIOS
+    figure.set_figwidth(width)
+    place = axes.get_position()
+    axes.set_position((names / width, place.y0, _PLOT / width, place.height))
 
 
 def _reference(axes: Axes, found: Sequence[Line], x: tuple[float, float]) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from bitscape.laws import FrontierEntry, label, metric_name
 from bitscape.reports.palette import GREY, INK, PALE
@@ -29,6 +31,9 @@ _SHOWN = 2.0
 EDGE = 0.25
 """The share of the width next to the left edge where a name has no room on the left."""
 
+_LINE = 4.0
+"""Points by which a name moves at a time."""
+
 _HALO = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.7}
 
 
@@ -48,11 +53,14 @@ def draw_frontier(view: View) -> tuple[Figure, Tips]:
     for line in lines.values():
         draw_points(axes, line, tips, f"q-s{line.setting.setting}", 4.5, y[1])
     measured = [cell for cell in view.cells if not cell.extrapolated]
-    for index, stretch in enumerate(_stretches(measured)):
+    names = [
         _stretch(axes, lines[stretch[0].setting], stretch, tips, f"f{index}", x)
+        for index, stretch in enumerate(_stretches(measured))
+    ]
     _unguarded(axes, view)
     factor, name = axis_unit(view.study)
     log_axes(axes, x, y, factor)
+    _apart(names)
     if y[0] < view.study.at < y[1]:
         axes.axhline(view.study.at, color=GREY, lw=0.8, ls=(0, (2, 3)), zorder=0)
         axes.annotate(
@@ -80,8 +88,8 @@ def _stretch(
     tips: Tips,
     group: str,
     x: tuple[float, float],
-) -> None:
-    """One setting's part of the frontier, with its interval and its name.
+) -> Annotation:
+    """One setting's part of the frontier, with its interval and its name, which is returned.
 
     The name stands below a falling line on its left; at the left edge above it on its right.
     """
@@ -102,7 +110,7 @@ def _stretch(
     tips[f"{group}-s{line.setting.setting}-line"] = (law_tip(line),)
     middle = len(reach) // 2
     edge = np.log(reach[middle] / x[0]) < EDGE * np.log(x[1] / x[0])
-    axes.annotate(
+    return axes.annotate(
         label(line.setting),
         (reach[middle], float(np.exp(center[middle]))),
         (7, 6) if edge else (-6, -6),
@@ -115,6 +123,21 @@ def _stretch(
         bbox=_HALO,
         zorder=7,
     )
+
+
+def _apart(names: Sequence[Annotation]) -> None:
+    """Move names away from the falling line until none covers another."""
+    above = [name for name in names if name.xyann[1] > 0]
+    below = [name for name in names if name.xyann[1] <= 0]
+    placed: list[Bbox] = []
+    # Above the line the last name lies lowest, and those before it give way upwards.
+    for name in (*reversed(above), *below):
+        across, up = name.xyann
+        step = _LINE if up > 0 else -_LINE
+        while any(name.get_window_extent().overlaps(other) for other in placed):
+            up += step
+            name.xyann = (across, up)
+        placed.append(name.get_window_extent())
 
 
 def _unguarded(axes: Axes, view: View) -> None:
