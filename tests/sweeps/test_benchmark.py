@@ -18,7 +18,7 @@ GRIDS = {
         ),
         "ptq-learned.yaml",
         "dilatequant-m*.yaml",
-        "distill-*",
+        "distill-*.yaml",
     ),
     "study": ("[1-9]*-*.yaml",),
 }
