@@ -60,9 +60,10 @@ def topkld(
     if k < 0:
         raise ValueError(f"k counts the codes of the head, got {k}")
     log_q, log_p = _log_probabilities(student), _log_probabilities(teacher)
-    q, p, head = log_q.exp(), log_p.exp(), _head(log_p, k)
-    if variant == "chained" and 0 < k < p.shape[-1]:
+    head = _head(log_p, k)
+    if variant == "chained" and 0 < k < log_p.shape[-1]:
         return _chained(log_q, log_p, head)
+    q, p = log_q.exp(), log_p.exp()
     terms = torch.where(head, q, p) * (log_q - log_p)
     if variant == "corrected":
         terms = terms - (q - p)
@@ -73,10 +74,11 @@ def topkld(
 def _chained(log_q: Logits, log_p: Logits, head: Bool[Tensor, "*token code"]) -> PerToken:
     """Lc of a head that is neither empty nor everything."""
     outside = ~head
-    log_s = log_q.masked_fill(outside, -torch.inf).logsumexp(dim=-1)
+    own = log_q.masked_fill(outside, -torch.inf)
+    log_s = own.logsumexp(dim=-1)
     log_t = log_p.masked_fill(outside, -torch.inf).logsumexp(dim=-1)
     # Of what lies inside the head, in shares that stay finite where the student has no mass there.
-    inside = (log_q - log_s[..., None]).masked_fill(outside, -torch.inf).exp() * (log_q - log_p)
+    inside = (own - log_s[..., None]).exp() * (log_q - log_p)
     tail = log_p.exp() * (log_p - log_q) * outside
     masses = log_t.exp() * (2 * (log_t - log_s) + inside.sum(dim=-1))
     return masses + tail.sum(dim=-1)

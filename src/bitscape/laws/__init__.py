@@ -1,7 +1,7 @@
 """Run records and what is learned from them; works without torch."""
 
 from bitscape.laws.law import FORMS, Form, Law
-from bitscape.laws.names import order, shared_options, shortened, split_name
+from bitscape.laws.names import order, shared_options, sharing, shortened, split_name
 from bitscape.laws.planner import Answer, Budget, Candidate, law_of, plan
 from bitscape.laws.published import published
 from bitscape.laws.records import (
@@ -82,6 +82,7 @@ __all__ = [
     "settings_of",
     "shared_options",
     "shared_protocol",
+    "sharing",
     "shortened",
     "split_name",
     "study",

@@ -1,9 +1,10 @@
 """Why to doubt a study: sentences computed from it."""
 
+from bitscape.laws.names import sharing
 from bitscape.laws.results import LeftOutEntry, Study
 from bitscape.laws.samples import BIASED
 from bitscape.laws.table import FULL_BITS
-from bitscape.laws.words import label, metric_name, shared
+from bitscape.laws.words import label, metric_name
 
 OWN_FORMS = ("power", "power-floor")
 _NOTES = 12
@@ -16,7 +17,7 @@ def caveats(study: Study) -> tuple[str, ...]:
         "Intervals are Student's t on the residuals of per-size means, at "
         f"{100 * study.confidence:.0f} %; they cover noise between sizes, not a wrong form.",
         "Settings of different sources, series or protocols are never fitted or compared together.",
-        *_shared(study),
+        *sharing((one.method for one in study.settings), "methods"),
         *map(_left_out, study.left_out),
         *_readings_of_bits(study),
         *_competing(study),
@@ -24,11 +25,6 @@ def caveats(study: Study) -> tuple[str, ...]:
     ]
     notes = [f"{one.source}, {label(one)}: {note}." for one in study.settings for note in one.notes]
     return tuple(dict.fromkeys([*said, *(notes if len(notes) <= _NOTES else [])]))
-
-
-def _shared(study: Study) -> list[str]:
-    found = shared(study)
-    return [f"All methods with options were run with {', '.join(found)}."] if found else []
 
 
 def _weak(study: Study) -> list[str]:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from bitscape.laws.names import shortened
 from bitscape.laws.results import FrontierEntry, LawEntry, Study
 from bitscape.laws.settings import Ladder
 from bitscape.laws.table import FULL_BITS
-from bitscape.laws.words import amount, in_millions, label, metric_name, place, shared
+from bitscape.laws.words import amount, in_millions, label, metric_name, place
 
 SIGNIFICANT = 0.05
 _NAMED = 6
@@ -170,7 +169,8 @@ def _parallel(study: Study, ladder: Ladder) -> list[str]:
     ]
     if not tests:
         return []
-    names = [f"{shortened(test.method, shared(study))} A{test.a_bits}" for test in tests]
+    short = {one.method: one.short for one in study.settings}
+    names = [f"{short[test.method]} A{test.a_bits}" for test in tests]
     named = list(zip(names, tests, strict=True))
     crossing = [f"{name} (p = {test.p:.2g})" for name, test in named if test.p < SIGNIFICANT]
     kept = [name for name, test in named if test.p >= SIGNIFICANT]

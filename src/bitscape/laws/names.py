@@ -20,6 +20,12 @@ def shared_options(names: Iterable[str]) -> list[str]:
     return [option for option in first if all(option in other for other in others)]
 
 
+def sharing(names: Iterable[str], kind: str) -> list[str]:
+    """A sentence on what names of a `kind`, "recipes", have in common; none where it is nothing."""
+    shared = shared_options(names)
+    return [f"All {kind} with options were run with {', '.join(shared)}."] if shared else []
+
+
 def shortened(name: str, shared: Collection[str]) -> str:
     """The name without the `shared` options; of a file the stem."""
     base, options, width = _parts(name)

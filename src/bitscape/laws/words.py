@@ -1,6 +1,5 @@
 """The words of a study: how settings, metrics, amounts and ladders are called."""
 
-from bitscape.laws.names import shared_options
 from bitscape.laws.results import SettingEntry, Study
 from bitscape.laws.settings import Ladder
 
@@ -10,11 +9,6 @@ def label(one: SettingEntry) -> str:
     if not one.full_precision:
         return f"{one.short} {one.scheme}"
     return "full precision" if one.method == "none" else one.short
-
-
-def shared(study: Study) -> list[str]:
-    """The options that all methods with options have in common."""
-    return shared_options(one.method for one in study.settings)
 
 
 def metric_name(metric: str) -> str:

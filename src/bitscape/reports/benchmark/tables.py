@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
-from bitscape.laws import shared_options
+from bitscape.laws import sharing
 from bitscape.reports.benchmark.results import SEEDS, UNITS, Mean, Result, best, names
 
 MARK = (
@@ -19,10 +19,7 @@ def page(found: Sequence[Result], failed: Mapping[tuple[str, str, str], list[int
 
     Behind them stands what `failed`, as `results.failures` has it.
     """
-    sections = []
-    shared = shared_options(result.recipe for result in found)
-    if shared:
-        sections.append(f"All recipes with options were run with {', '.join(shared)}.")
+    sections = sharing((result.recipe for result in found), "recipes")
     for name, unit in UNITS.items():
         mine = [result for result in found if result.loss[0] == name]
         if mine:
@@ -49,7 +46,7 @@ def _section(unit: str, found: list[Result]) -> list[str]:
     one = next(iter(found[0].losses.values()))
     seeds = max(len(result.losses) for result in found)
     images = one.evaluation["losses"]
-    bold = _bold([result for result in found if not result.untouched], Result.gaps)
+    bold = _bold(found, Result.gaps)
     told = f"{seeds} calibration seeds" if seeds > 1 else "one calibration seed"
     head = f"Rise over full precision of the {unit}; {images:,} held-out images, {told}."
     parts = [f"{head} {MARK}" if seeds >= SEEDS else head, _table(found, lambda r: _rise(r, bold))]
@@ -67,7 +64,7 @@ def _section(unit: str, found: list[Result]) -> list[str]:
         seeds = max(len(result.distances) for result in far)
         told = f"{seeds} seeds and the scatter of their mean" if seeds > 1 else "one seed"
         head = f"FD-shapes, {measured['n']:,} images{draws} of {told}."
-        close = _bold([result for result in far if not result.untouched], Result.away)
+        close = _bold(far, Result.away)
         parts += [
             f"{head} {MARK}" if seeds >= SEEDS else head,
             _table(far, lambda r: _distance(r, close)),
@@ -101,7 +98,8 @@ def _bold(found: list[Result], values: Values) -> set[int]:
     def place(result: Result) -> tuple[str, str]:
         return result.model, result.scheme
 
-    decided = [result for result in found if len(values(result)) >= SEEDS]
+    compared = [result for result in found if not result.untouched]
+    decided = [result for result in compared if len(values(result)) >= SEEDS]
     groups = [list(group) for _, group in groupby(sorted(decided, key=place), key=place)]
     return {id(r) for group in groups if len(group) > 1 for r in best(group, values)}
 

@@ -34,7 +34,7 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
     columns = min(COLUMNS, len(groups))
     rows = math.ceil(len(groups) / columns)
     width = max(3.3 * columns, 5.0) + 0.5
-    handles = _handles([line for _, lines in groups for line in lines], view)
+    handles = _handles([line for lines in groups for line in lines], view)
     across = min(int(width / ENTRY), len(handles))
     head = 0.52 + 0.2 * math.ceil(len(handles) / across)
     height = 2.5 * rows + 0.28 + head
@@ -44,8 +44,8 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     x, y = limits(view)
     shown = list(grid.flat)
-    for index, (axes, (method, lines)) in enumerate(zip(shown, groups, strict=False)):
-        _panel(axes, method, lines, view, tips, f"m{index}")
+    for index, (axes, lines) in enumerate(zip(shown, groups, strict=False)):
+        _panel(axes, lines, view, tips, f"m{index}")
         log_axes(axes, x, y, factor)
         below = index + columns >= len(groups)
         axes.tick_params(labelbottom=below)
@@ -76,23 +76,21 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
     return figure, tips
 
 
-def methods(view: View) -> list[tuple[str, list[Line]]]:
-    """Quantizing methods with their lines."""
+def methods(view: View) -> list[list[Line]]:
+    """The lines of each quantizing method."""
     found: dict[str, list[Line]] = {}
     for line in view.sound:
         if line.full:
             continue
-        found.setdefault(line.setting.short, []).append(line)
-    return list(found.items())[:PANELS]
+        found.setdefault(line.setting.method, []).append(line)
+    return list(found.values())[:PANELS]
 
 
-def _panel(
-    axes: Axes, method: str, lines: Sequence[Line], view: View, tips: Tips, panel: str
-) -> None:
+def _panel(axes: Axes, lines: Sequence[Line], view: View, tips: Tips, panel: str) -> None:
     full = next((line for line in view.lines if line.full), None)
     for line in ([full] if full else []) + list(lines):
         draw_law(axes, line, tips, panel)
-    axes.set_title(method, loc="left", fontsize=10, fontweight="bold", color=INK)
+    axes.set_title(lines[0].setting.short, loc="left", fontsize=10, fontweight="bold", color=INK)
 
 
 def _handles(lines: Sequence[Line], view: View) -> list[Line2D]:

@@ -134,10 +134,12 @@ def _apart(names: Sequence[Annotation]) -> None:
     for name in (*reversed(above), *below):
         across, up = name.xyann
         step = _LINE if up > 0 else -_LINE
-        while any(name.get_window_extent().overlaps(other) for other in placed):
+        box = name.get_window_extent()
+        while any(box.overlaps(other) for other in placed):
             up += step
             name.xyann = (across, up)
-        placed.append(name.get_window_extent())
+            box = name.get_window_extent()
+        placed.append(box)
 
 
 def _unguarded(axes: Axes, view: View) -> None:
