@@ -13,6 +13,9 @@ from bitscape.zoo import shapes
 
 CHUNK = 512
 
+DONE = "done.txt"
+"""How many rows of the arrays are encoded; they have their full length from the start."""
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -26,11 +29,24 @@ class Encoded:
 
     @classmethod
     def open(cls, folder: Path) -> "Encoded":
-        """The arrays of `folder`, mapped from disk."""
+        """The arrays of `folder`, mapped from disk.
+
+        FileNotFoundError where nothing was encoded, ValueError where encoding stopped half-way:
+        what is not encoded yet reads as zeros.
+        """
+        done = _encoded_rows(folder)
+        if not done:
+            raise FileNotFoundError(f"no encoded images in {folder}: train the stage encode first")
         names = ["tokens", "latents", "labels"]
         if (folder / "raster.npy").exists():
             names.append("raster")
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
+        if done < len(arrays[0]):
+            raise ValueError(
+                f"{folder} holds {done} of {len(arrays[0])} encoded images: "
+                "train the stage encode again, which goes on where it stopped"
+            )
+        return cls(*arrays)
 
     def features(self, tokenizer: MultiScaleTokenizer, rows: slice) -> Tensor:
         """Latent maps in the tokenizer's own units, shape (row, channel, height, width)."""
@@ -51,8 +67,7 @@ class Encoded:
 def encode(tokenizer: MultiScaleTokenizer, seed: int, count: int, folder: Path) -> Encoded:
     """Encode `count` images of the set `seed` into `folder`, continuing where a run stopped."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = folder / "done.txt"
-    start = int(done.read_text()) if done.exists() else 0
+    start = _encoded_rows(folder)
     shapes_of = {
         "tokens": ((count, sum(p * p for p in tokenizer.quantizer.patch_nums)), np.int16),
         "latents": (
@@ -78,6 +93,11 @@ def encode(tokenizer: MultiScaleTokenizer, seed: int, count: int, folder: Path) 
         if (first // CHUNK) % 50 == 49:
             for array in arrays.values():
                 array.flush()
-            done.write_text(str(rows.stop))
-    done.write_text(str(count))
+            (folder / DONE).write_text(str(rows.stop))
+    (folder / DONE).write_text(str(count))
     return Encoded.open(folder)
+
+
+def _encoded_rows(folder: Path) -> int:
+    """How many images `folder` holds so far."""
+    return int((folder / DONE).read_text()) if (folder / DONE).exists() else 0
