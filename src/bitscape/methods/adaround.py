@@ -28,10 +28,12 @@ same grids ends at 1.97 and GPTQ at 0.75; started from GPTQ, 400 steps change no
 steps are level with GPTQ (0.62). Give it thousands of steps before expecting more.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bitscape.methods.base import Method
+from bitscape.methods.calibrations import SMALL_CALLS
 from bitscape.methods.schemes import COMMON
 from bitscape.passes import Pass, QuantizeActivations, Reconstruct, UpOrDown
 
@@ -42,6 +44,7 @@ class AdaRound(Method):
 
     summary: ClassVar[str] = "Learns to round each weight up or down, block by block: minutes."
     schemes: ClassVar[tuple[str, ...]] = COMMON
+    calibration: ClassVar[Mapping[str, int]] = SMALL_CALLS
 
     range: str = "mse"
     steps: int = 400

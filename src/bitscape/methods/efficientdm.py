@@ -26,10 +26,12 @@ trained, or with a `rank` those of its factors.
 Use. As the plain baseline of training-based quantization of diffusion.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bitscape.methods.base import Method
+from bitscape.methods.calibrations import MANY_STEPS
 from bitscape.methods.rates import training_of_sites
 from bitscape.methods.schemes import TABLES
 from bitscape.passes import (
@@ -51,6 +53,7 @@ class EfficientDM(Method):
         *TABLES,
         *(f"W{weight}A{inputs},static" for weight in (3, 2) for inputs in (6, 4)),
     )
+    calibration: ClassVar[Mapping[str, int]] = MANY_STEPS
 
     steps: int = 400
     batch: int = 32

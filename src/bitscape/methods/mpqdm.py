@@ -56,6 +56,7 @@ and 0.013 +- 0.006 less with `plus`. What is gained after training, and on U-Net
 yet.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -68,6 +69,7 @@ from bitscape.algorithms.row_bits import (
     swap_by_kurtosis,
 )
 from bitscape.methods.base import Method
+from bitscape.methods.calibrations import MANY_STEPS
 from bitscape.methods.rates import training_of_sites
 from bitscape.passes import (
     AssignBits,
@@ -104,6 +106,7 @@ class MPQDM(Method):
         "Bits row by row, then training with relations: for diffusion at 2 to 4 bits."
     )
     schemes: ClassVar[tuple[str, ...]] = SCHEMES
+    calibration: ClassVar[Mapping[str, int]] = MANY_STEPS
 
     bits: str = "error"
     plus: bool = False
@@ -149,6 +152,7 @@ class FaithfulMPQDM(Method):
 
     summary: ClassVar[str] = "MPQ-DM with the paper's choices, to compare with the paper."
     schemes: ClassVar[tuple[str, ...]] = SCHEMES
+    calibration: ClassVar[Mapping[str, int]] = MANY_STEPS
 
     plus: bool = False
     steps: int = 400

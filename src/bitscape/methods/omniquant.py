@@ -24,10 +24,12 @@ loss above full precision from 1.00 nats (RTN) to 0.74. For weights alone it is 
 better range search than `mse` (1.97 to 1.91 at W3A16), and GPTQ is better in both.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bitscape.methods.base import Method
+from bitscape.methods.calibrations import SMALL_CALLS
 from bitscape.methods.schemes import COMMON
 from bitscape.passes import Clip, Pass, QuantizeActivations, Reconstruct
 
@@ -38,6 +40,7 @@ class OmniQuant(Method):
 
     summary: ClassVar[str] = "Learns weight ranges and input scales, block by block: minutes."
     schemes: ClassVar[tuple[str, ...]] = COMMON
+    calibration: ClassVar[Mapping[str, int]] = SMALL_CALLS
 
     range: str = "mse"
     steps: int = 300

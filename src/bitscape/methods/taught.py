@@ -3,10 +3,11 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from bitscape.algorithms.divergences import divergences
 from bitscape.methods.base import Method
+from bitscape.methods.calibrations import MANY_IMAGES
 from bitscape.methods.starts import starting_passes
 from bitscape.passes import Distill, Imitation, Nesting, Pass, Training, TrainingLoss
 
@@ -21,6 +22,8 @@ class Taught(Method):
     `training` holds further settings of `passes.Training`, such as `average`, `precision` or the
     multiples of `rate`. ValueError for settings that make no sense.
     """
+
+    calibration: ClassVar[Mapping[str, int]] = MANY_IMAGES
 
     loss: str = "topkld"
     k: int | None = None

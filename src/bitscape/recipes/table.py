@@ -17,19 +17,6 @@ from bitscape.recipes.options import with_options
 from bitscape.recipes.recipe import Calibration, Recipe, fault, read_recipe, slug
 from bitscape.recipes.released import released
 
-# A step of training reads one recorded call: its batch is that of the recording. Distillation reads
-# its calls over and over, so that there have to be more of them.
-CALIBRATION = {
-    "adaround": Calibration(batch=4),
-    "omniquant": Calibration(batch=4),
-    "efficientdm": Calibration(samples=128, keep=20),
-    "mpq-dm": Calibration(samples=128, keep=20),
-    "mpq-dm-faithful": Calibration(samples=128, keep=20),
-    "topkld": Calibration(samples=512),
-    "robuq": Calibration(samples=512),
-    "matryoshka": Calibration(samples=512),
-}
-
 
 def plain_recipe(method: str, scheme: str) -> Recipe:
     """The method at the scheme, with the method's own settings; called `<method>-<scheme>`."""
@@ -38,7 +25,7 @@ def plain_recipe(method: str, scheme: str) -> Recipe:
         method=method,
         scheme=scheme,
         options=_options(method, scheme),
-        calibration=CALIBRATION.get(method, Calibration()),
+        calibration=Calibration.model_validate(METHODS[method].calibration),
         families=tuple(FAMILIES),
         description=f"{METHODS[method].summary} {scheme} at every linear layer.",
     )
