@@ -10,14 +10,16 @@ Nair et al., "Matryoshka Quantization", arXiv:2502.06786.
 Deviations. The paper fits min-max or learnt clipping to codes of 8 bits and trains on next tokens;
 here 4 bits, learnt scales, and the loss towards the full-precision network. Codes are signed, so
 that every width is symmetric and has kernels. The paper's weights are tuned; here they halve with
-each bit, for reasons that `passes.Nesting` gives. The narrow readings of each layer have a learnt
+each bit, for reasons that `passes.Nesting` gives. The loss is forward KL, because that of topkld
+is bounded, and hardly teaches 2 bits that start far from full precision. The narrow readings of each layer have a learnt
 multiple of the common scales, one number a width, because the steps that suit 4 bits, doubled for
 each bit less, are too long for 2.
 
 Cost. A step runs the student once for each width: twice that of topkld.
 
 Use. Where one file has to serve devices of different memory: `--bits` at load, no more bytes than
-the 4-bit model alone.
+the 4-bit model alone. Each width is clearly worse than a model trained at it alone: `weights` say
+which of them gives way.
 """
 
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ class Matryoshka(Taught):
     codistill: float = 0.0
     read: int | None = None
     start: str = "gptq"
+    loss: str = "forward-kl"
     steps: int = 600
 
     def takes(self, scheme: QuantScheme) -> bool:
