@@ -11,7 +11,15 @@ from bitscape.cli import options
 from bitscape.cli.estimates import show_estimate
 from bitscape.cli.quantities import bytes_of, duration
 from bitscape.cli.terminal import Terminal, table
-from bitscape.sweeps import Executor, LocalExecutor, Progress, RayExecutor, estimate, sweep
+from bitscape.sweeps import (
+    Executor,
+    LocalExecutor,
+    Progress,
+    RayExecutor,
+    estimate,
+    other_versions,
+    sweep,
+)
 
 Grids = Annotated[
     list[Path], typer.Argument(metavar="GRID...", help="YAML with models, recipes, seeds.")
@@ -77,6 +85,11 @@ def run_sweep(
     with terminal.progress() as report:
         records = sweep(
             grids, out, executor=chosen, retry_failed=retry_failed, watch=watch, report=report
+        )
+    for version, count in other_versions(record.version for record in records).items():
+        terminal.note(
+            f"{count} of the records {'is' if count == 1 else 'are'} of bitscape {version}, whose "
+            "defaults may have been others: run the grid into another --out to have all of one"
         )
     found = [record.model_dump(mode="json") for record in records]
     header = ("model", "recipe", "seed", "status", "seconds", "reason")

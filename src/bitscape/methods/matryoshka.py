@@ -11,9 +11,9 @@ Deviations. The paper fits min-max or learnt clipping to codes of 8 bits and tra
 here 4 bits, learnt scales, and the loss towards the full-precision network. Codes are signed, so
 that every width is symmetric and has kernels. The paper's weights are tuned; here they halve with
 each bit, for reasons that `passes.Nesting` gives. The loss is forward KL, because that of topkld
-is bounded, and hardly teaches 2 bits that start far from full precision. The narrow readings of each layer have a learnt
-multiple of the common scales, one number a width, because the steps that suit 4 bits, doubled for
-each bit less, are too long for 2.
+is bounded, and hardly teaches 2 bits that start far from full precision. The narrow readings of
+each layer have a learnt multiple of the common scales, one number a width, because the steps that
+suit 4 bits, doubled for each bit less, are too long for 2.
 
 Cost. A step runs the student once for each width: twice that of topkld.
 

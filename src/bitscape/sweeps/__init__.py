@@ -8,6 +8,7 @@ from bitscape.sweeps.grid import FULL_PRECISION, Cell, Evaluation, Grid, read_gr
 from bitscape.sweeps.library import LibraryRunner, bits
 from bitscape.sweeps.local import LocalExecutor
 from bitscape.sweeps.memory import MemoryNeeds, free_memory
+from bitscape.sweeps.provenance import other_versions
 from bitscape.sweeps.ray_tasks import RayExecutor
 from bitscape.sweeps.runner import Attempt, Cost, Runner, failed
 from bitscape.sweeps.session import Progress, Watch, pending, run_cells
@@ -34,6 +35,7 @@ __all__ = [
     "estimate_cells",
     "failed",
     "free_memory",
+    "other_versions",
     "pending",
     "read_grid",
     "run_cells",

@@ -3,6 +3,8 @@
 import importlib.metadata
 import platform
 import subprocess
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,11 @@ import torch
 def version() -> str:
     """The installed version of bitscape."""
     return importlib.metadata.version("bitscape")
+
+
+def other_versions(versions: Iterable[str]) -> dict[str, int]:
+    """How many of `versions` there are of each that is not the installed one."""
+    return {name: count for name, count in Counter(versions).items() if name != version()}
 
 
 def commit() -> str | None:
