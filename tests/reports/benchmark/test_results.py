@@ -105,10 +105,12 @@ def test_within_two_errors_of_the_best_is_as_good(record) -> None:
     assert best(found, Result.gaps) == found[:2]
 
 
-def test_small_models_come_first(record) -> None:
-    sizes = {"zoo:var-l": 3000, "zoo:var-s": 1000, "zoo:var-m": 2000}
-    runs = [
-        record("rtn-w4a16", 0.1, model=model).model_copy(update={"parameters": parameters})
+def test_small_models_come_first_family_by_family(record) -> None:
+    sizes = {"zoo:dit-l": 3, "zoo:mar-m": 2, "zoo:dit-s": 1}
+    found = results(
+        record("rtn-w4a16", 0.1, model=model).model_copy(
+            update={"parameters": parameters, "family": model[4:7]}
+        )
         for model, parameters in sizes.items()
-    ]
-    assert [each.model for each in results(runs)] == ["zoo:var-s", "zoo:var-m", "zoo:var-l"]
+    )
+    assert [result.model for result in found] == ["zoo:dit-s", "zoo:dit-l", "zoo:mar-m"]

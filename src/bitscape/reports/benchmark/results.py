@@ -136,7 +136,7 @@ class Result:
 
 
 def results(records: Iterable[RunRecord]) -> list[Result]:
-    """One result for each model and recipe, small models first, in the order they were run.
+    """One result for each model and recipe, family by family, small models first.
 
     Losses come from the records of the most frequent number of held-out images, so that all are of
     the same ones; distances from those with the most samples. What failed is in `failures`.
@@ -161,7 +161,13 @@ def results(records: Iterable[RunRecord]) -> list[Result]:
             label = shortened(recipe, shared)
             found.append(Result(model, recipe, label, mine[0].scheme or "", *by_seed))
     # An order of its own, because a run that was added to has its models in any.
-    return sorted(found, key=lambda result: result.records[0].parameters or 0)
+    families = list(dict.fromkeys(record.family for record in done))
+
+    def place(result: Result) -> tuple[int, int]:
+        first = result.records[0]
+        return families.index(first.family), first.parameters or 0
+
+    return sorted(found, key=place)
 
 
 def failures(records: Iterable[RunRecord]) -> dict[tuple[str, str, str], list[int]]:
