@@ -14,6 +14,8 @@ from bitscape.reports.palette import BLUE, GREEN, ORANGE, PURPLE
 SERIES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (PURPLE, "^"))
 ROW = 0.19
 """Inches a recipe."""
+LETTER, BESIDE, PANEL = 0.055, 2.5, 4.6
+"""Inches of a letter of a name, of what a panel needs beside its names, and of a panel at least."""
 NARROW = 100
 """An axis that spans less than this factor has more ticks than the powers of ten."""
 
@@ -23,9 +25,10 @@ def draw(found: Sequence[Result], out: Path) -> Path:
     compared = [result for result in found if not result.untouched]
     kinds = [[result for result in compared if result.loss[0] == loss] for loss in UNITS]
     kinds = [kind for kind in kinds if kind]
-    size = (4.6 * len(kinds), 1.1 + ROW * max(len(names(kind)) for kind in kinds))
+    widths = [max(PANEL, BESIDE + LETTER * max(map(len, names(kind)))) for kind in kinds]
+    size = (sum(widths), 1.1 + ROW * max(len(names(kind)) for kind in kinds))
     figure = Figure(figsize=size, layout="constrained", dpi=130)
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
+    panels = figure.subplots(1, len(kinds), squeeze=False, width_ratios=widths)[0]
     for axes, kind in zip(panels, kinds, strict=True):
         _panel(axes, kind)
         axes.set_xlabel(f"rise of the {UNITS[kind[0].loss[0]]}", fontsize=8)
