@@ -96,3 +96,17 @@ def test_chosen_calls_have_no_first_trajectories() -> None:
     whole = record(FAMILIES["dit"].tiny(), [0, 1, 2, 3], seed=7, batch=2, keep=3)
     with pytest.raises(ValueError, match="5 calls are not those of 2 batches"):
         CalibrationSet(whole.calls[:5], whole.provenance).first(1)
+
+
+def test_mixed_samples_are_the_same_in_calls_of_several_steps() -> None:
+    whole = record(FAMILIES["dit"].tiny(), [0, 1, 2, 3], seed=7, batch=2, keep=4)
+    found = whole.mixed(3)
+    assert [len(call.args[0]) for call in found.calls] == [len(c.args[0]) for c in whole.calls]
+    assert any(len(call.step.unique()) > 1 for call in found.calls)
+    assert found.images == whole.images
+    before, after = (
+        sorted(float(row.sum()) for call in one.calls for row in call.args[0])
+        for one in (whole, found)
+    )
+    assert before == after
+    assert found.identity == whole.mixed(3).identity != whole.mixed(4).identity

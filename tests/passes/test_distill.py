@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -255,6 +255,30 @@ def test_a_run_that_diverges_stops_with_step_and_layer(
     step = Distill(RTN, Imitation(), Training(steps=20, batch=4, rate=0.5, warmup=0.0))
     with pytest.raises(ValueError, match=r"diverges: distance .* at step \d+, .* that of \w+"):
         distilled(teacher, step, Context(parse_scheme("W3A16"), data))
+
+
+@dataclass(frozen=True)
+class Watched(Imitation):
+    """Notes how many steps of the trajectory each lesson holds."""
+
+    seen: list[int] = field(default_factory=list)
+
+    def __call__(
+        self, pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer | None
+    ) -> Mapping[str, Tensor]:
+        self.seen.append(len(next(lesson.start()).step.unique()))
+        return super().__call__(pipeline, lesson, student, teacher)
+
+
+@pytest.mark.parametrize("mix", [True, False])
+def test_recorded_lessons_hold_mixed_steps_if_wanted(mix: bool) -> None:
+    pipeline = vivid("dit")
+    calls = record(pipeline, range(8), seed=5, batch=4)
+    watched = Watched(blocks=0.0)
+    step = Distill(RTN, watched, SHORT, mix=mix)
+    distilled(pipeline, step, Context(parse_scheme("W3A16"), calls))
+    assert len(watched.seen) == SHORT.steps
+    assert all((steps > 1) == mix for steps in watched.seen)
 
 
 def test_what_cannot_be_learnt_is_refused(teacher: Pipeline, data: CalibrationSet) -> None:

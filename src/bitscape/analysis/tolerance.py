@@ -87,7 +87,7 @@ def accumulation_study(subject: Subject, path: Path, decibels: float) -> Accumul
         float(distance(path.after(i), changed.after(i)).mean()) for i in range(noisy - 1, count)
     ]
     growth = errors[-1] / errors[0] if errors[0] > 0 else None
-    much = "from nothing" if growth is None else f"{growth:.2g}-fold"
+    much = "from nothing" if growth is None else f"{growth:.3g}-fold"
     return AccumulationStudy(
         noisy,
         noisy / count,

@@ -8,13 +8,14 @@ from torch import Tensor
 from bitscape.structure import Call
 
 
-def mixed(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[Call]:
+def mixed(calls: Sequence[Call], size: int | None, generator: torch.Generator) -> list[Call]:
     """The samples of `calls` in random order, `size` to a call, each with the step of its own.
 
-    Only samples whose arguments have the same shapes share a call. Calls with a step for each
-    token, or with arguments that all samples share, stay as they are.
+    Only samples whose arguments have the same shapes share a call, without a `size` as many as in
+    the first of theirs. Calls with a step for each token, or with arguments that all samples share,
+    stay as they are.
     """
-    if size < 1:
+    if size is not None and size < 1:
         raise ValueError(f"a batch holds at least one sample, got {size}")
     result: list[Call] = []
     alike: dict[tuple[object, ...], list[Call]] = {}
@@ -24,7 +25,7 @@ def mixed(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[
         else:
             result.append(call)
     for group in alike.values():
-        result += _dealt(group, size, generator)
+        result += _dealt(group, size or _samples(group[0]), generator)
     return result
 
 
@@ -38,9 +39,12 @@ def _shape(call: Call) -> tuple[object, ...]:
     return (call.net, *shapes)
 
 
+def _samples(call: Call) -> int:
+    return next(len(arg) for arg in call.args if isinstance(arg, Tensor))
+
+
 def _dealt(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[Call]:
-    counts = [next(len(a) for a in call.args if isinstance(a, Tensor)) for call in calls]
-    steps = torch.cat([c.step.expand(n, 1) for c, n in zip(calls, counts, strict=True)])
+    steps = torch.cat([call.step.expand(_samples(call), 1) for call in calls])
     columns = list(zip(*(call.args for call in calls), strict=True))
     whole = [torch.cat(c) if isinstance(c[0], Tensor) else c[0] for c in columns]
     order = torch.randperm(len(steps), generator=generator)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bitscape.calibration.mixing import mixed
 from bitscape.files import whole_folder
 from bitscape.structure import Call, Pipeline
 
@@ -58,6 +59,11 @@ class CalibrationSet:
             )
         calls = self.calls[: wanted * len(self.calls) // batches]
         return CalibrationSet(calls, {**self.provenance, "labels": labels[: wanted * self.images]})
+
+    def mixed(self, seed: int) -> "CalibrationSet":
+        """The samples dealt out anew to calls as large as these, which had one step each."""
+        calls = mixed(self.calls, None, torch.Generator().manual_seed(seed))
+        return CalibrationSet(tuple(calls), self.provenance)
 
     def save(self, path: Path) -> None:
         """Write the folder `path`, whole or not at all; FileExistsError if it exists."""

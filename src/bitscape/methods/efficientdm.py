@@ -11,7 +11,8 @@ arXiv:2310.03270.
 Deviations. The paper trains a low-rank part of each weight, of rank 32, to save memory; merged
 before rounding as it is, it spans less than the weight itself, which is trained here unless a
 `rank` is given (of a kernel every tap has its own, where the paper's share B). The batches are
-calls that the model's own sampling recorded, each of one step. Biases and norms stay as they are.
+samples that the model's own sampling recorded, of mixed steps where the paper's are of one: errors
+at the least noise are a hundred times those at the most. Biases and norms stay as they are.
 Rates are absolute: `scale_rate` is that of the logarithms of weight scales, `range_rate` that of
 ranges relative to their size. `start_samples` bounds the trajectories that ranges are found on.
 

@@ -193,6 +193,8 @@ def trained(
         training_of_sites(method),
         rank=method.rank,
         start_samples=method.start_samples,
+        # Joined steps are those of the same samples.
+        mix=method.window == 1,
     )
     return [JoinSteps(method.window), learnt]
 

@@ -51,6 +51,7 @@ class Distill:
     merged before the rounding: moments are those of two thin matrices, what is stored is the same.
     With `start_samples` the passes `start`, which hold a block's outputs for all calls that they
     read, read the first trajectories of at least so many samples alone.
+    With `mix` recorded samples are dealt out anew, to calls of mixed steps.
     With `stages` of roles, the sites that play them are trained one stage after another,
     each as long as `training` says: their weights, scales, static ranges and biases, and nothing
     else of the network.
@@ -66,6 +67,7 @@ class Distill:
     rank: int | None = None
     stages: Stages = ()
     start_samples: int | None = None
+    mix: bool = True
 
     def __post_init__(self) -> None:
         check_order(self.start)
@@ -171,6 +173,7 @@ class Distill:
         if context.images is not None:
             return ImageLessons(context.images, pipeline, batch, seed, ranks, context.pace.encoded)
         calls = context.calibrated("distillation without images")
+        calls = calls.mixed(seed) if self.mix else calls
         return RecordedLessons(calls, batch, seed, ranks, pipeline.device)
 
     def _train(

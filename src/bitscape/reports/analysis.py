@@ -135,7 +135,7 @@ def draw_tolerance(study: Study) -> Figure:
         axes.invert_xaxis()
         axes.set_title(f"noise on call {call + 1}", fontsize=9, color=INK)
         axes.set_xlabel("signal to noise (dB)")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max(losses.max(), _LEAST))
         axes.grid(True)
         _percent(axes)
         if index:

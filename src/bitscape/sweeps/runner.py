@@ -1,6 +1,10 @@
 """What a sweep asks of whoever runs its cells, and the record of a cell that failed."""
 
+import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -48,11 +52,24 @@ class Attempt:
         start = time.perf_counter()
         reset_peaks()
         try:
-            record = self.runner.run(cell, report)
+            with _named_warnings(cell):
+                record = self.runner.run(cell, report)
             to_line(record)  # a record that cannot be written is a failure of its cell too
             return record
         except Exception as error:  # any failure of a cell is a result of the sweep
             return failed(cell, error, time.perf_counter() - start)
+
+
+@contextmanager
+def _named_warnings(cell: Cell) -> Iterator[None]:
+    """Say with each warning which cell it comes from: several run at once."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"{cell.model} {cell.label}, seed {cell.seed}: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def failed(cell: Cell, error: Exception, seconds: float) -> RunRecord:
