@@ -128,7 +128,7 @@ LINES: Mapping[str, Line] = {
     "var": Line(_var, ("xs", "s", "m", "l"), {"guidance": 1.0, "top_k": 0, "top_p": 0.0}),
     "dit": Line(_dit, ("xs", "s", "m", "l"), {"guidance": 3.0, "steps": 12}),
     "mar": Line(_mar, ("s", "m"), {"guidance": 5.0, "clip": 4.0}),
-    "unet": Line(_unet, ("s", "m"), {"guidance": 3.0, "steps": 12}),
+    "unet": Line(_unet, ("s", "m"), {"guidance": 3.0, "steps": 12, "clip": 4.0}),
     "llamagen": Line(_llamagen, ("s", "m"), {"guidance": 2.0, "top_k": 0, "top_p": 1.0}),
 }
 
