@@ -47,30 +47,19 @@ def plan_layers(
     """
     if recipe.method != "mixed":
         raise ValueError(f"{recipe.name} is by {recipe.method}: bits for each layer need mixed")
-    if (memory is None) == (compute_bits is None):
-        raise ValueError("give one of a memory and compute bits")
     pipeline = model.pipeline
     weights = _weights(pipeline, recipe)
     total = sum(weights.values())
     rest = _FLOAT_BYTES * (sum(p.numel() for p in pipeline.network.parameters()) - total)
-    if memory is not None:
-        if memory <= rest:
-            raise ValueError(
-                f"{memory:,.0f} bytes are too few: what stays at 16 bits takes {rest:,}"
-            )
-        option = {"bytes": float(memory - rest)}
-    else:
-        assert compute_bits is not None
-        option = {"compute_bits": 1e9 * compute_bits / total}
+    name, value = _budget(memory, compute_bits, rest, total)
     kept = {k: v for k, v in recipe.options.items() if k not in _BUDGETS}
-    wanted = recipe.model_copy(update={"options": {**kept, **option}})
+    wanted = recipe.model_copy(update={"options": {**kept, name: value}})
     made = quantize(model, wanted, seed=seed, progress=progress)
     found: dict[str, Any] = made.report["method"]["allocation"]
     activation = {
         site.name: wanted.quant_scheme().at(site.role.value, site.name).activation_bits
         for site, _ in weight_sites(pipeline, wanted.quant_scheme())
     }
-    ((name, value),) = option.items()
     return LayerPlan(
         bits=found["bits"],
         option=f"{name}={value:.10g}",
@@ -86,6 +75,21 @@ def plan_layers(
 
 
 _BUDGETS = frozenset({"effective_bits", "bytes", "compute_bits"})
+
+
+def _budget(
+    memory: float | None, compute_bits: float | None, rest: int, total: int
+) -> tuple[str, float]:
+    """The option of `mixed` for a budget: the bytes besides the `rest`, or bits a weight."""
+    if memory is not None and compute_bits is None:
+        if memory <= rest:
+            raise ValueError(
+                f"{memory:,.0f} bytes are too few: what stays at 16 bits takes {rest:,}"
+            )
+        return "bytes", float(memory - rest)
+    if memory is None and compute_bits is not None:
+        return "compute_bits", 1e9 * compute_bits / total
+    raise ValueError("give one of a memory and compute bits")
 
 
 def _weights(pipeline: Pipeline, recipe: Recipe) -> dict[str, int]:

@@ -55,16 +55,7 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
             axes.set_ylabel(y_label(view))
     for axes in shown[len(groups) :]:
         axes.set_visible(False)
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.02, 1 - 0.05 / height),
-        ncols=across,
-        frameon=False,
-        labelcolor=GREY,
-        handlelength=2.2,
-        columnspacing=1.4,
-    )
+    _legend(figure, handles, across)
     figure.subplots_adjust(
         left=0.62 / width,
         right=1 - 0.12 / width,
@@ -74,6 +65,20 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
         hspace=0.22,
     )
     return figure, tips
+
+
+def _legend(figure: Figure, handles: list[Line2D], across: int) -> None:
+    """Above the panels, `across` entries a row."""
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.02, 1 - 0.05 / figure.get_figheight()),
+        ncols=across,
+        frameon=False,
+        labelcolor=GREY,
+        handlelength=2.2,
+        columnspacing=1.4,
+    )
 
 
 def methods(view: View) -> list[list[Line]]:
