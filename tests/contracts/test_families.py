@@ -14,6 +14,7 @@ from bitscape.structure import (
     Pipeline,
     Randomness,
     Site,
+    WeighsSteps,
     drive,
     invoke,
 )
@@ -47,6 +48,22 @@ def test_every_site_block_and_fold_names_a_module(family: str) -> None:
     consumers = [name for fold in adapter.folds(network) for name in fold.consumers]
     assert set(consumers) <= names
     assert len(set(consumers)) == len(consumers)
+
+
+@family_names
+def test_errors_of_a_step_weigh_one_on_average(family: str) -> None:
+    pipeline = FAMILIES[family].tiny()
+    adapter = pipeline.adapter
+    if not isinstance(adapter, WeighsSteps):
+        assert adapter.style == "autoregressive"
+        return
+    calls = trajectory(pipeline)[0]
+    steps = torch.stack([call.step[0] for call in calls])
+    weights = adapter.influence(steps, pipeline.sampler.get("steps"))
+    assert weights.shape == (len(calls),)
+    assert (weights >= 0).all()
+    if pipeline.sampler.get("solver", "ddim") == "ddim":
+        assert weights.mean() == pytest.approx(1.0, abs=1e-4)
 
 
 @family_names

@@ -32,9 +32,15 @@ def test_rates_of_scales_and_ranges_are_absolute(name: str, rate: float) -> None
     assert found.rate * found.ranges == pytest.approx(7e-4)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", ["efficientdm", "mpq-dm-faithful"])
 def test_nothing_but_rounded_weights_and_ranges_is_trained(name: str) -> None:
     assert training(name).rest == 0
+
+
+def test_what_is_not_rounded_learns_at_a_rate_of_its_own() -> None:
+    assert training("mpq-dm").rest == 1
+    assert training("mpq-dm", rate=1e-3, rest_rate=1e-4).rest == pytest.approx(0.1)
+    assert training("mpq-dm", rest_rate=0.0).rest == 0
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -10,6 +10,7 @@ from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
 from bitscape.passes import Answer, Context, JoinSteps, Relations
 from bitscape.passes.answers import answer
+from bitscape.passes.objectives import influences
 from bitscape.passes.relations import smoothed, steps_joined
 from bitscape.structure import Call, Lesson, Pipeline, invoke
 
@@ -83,6 +84,34 @@ def test_relations_have_a_gradient_at_both_steps(pipeline: Pipeline, data: Calib
         assert all(bool(half.any()) for half in features[0].grad.chunk(2))
     same = objective(pipeline, lesson, theirs, theirs)
     assert float(same["loss"].detach()) == pytest.approx(0, abs=1e-6)
+
+
+@torch.no_grad()
+def test_weighed_errors_are_those_of_each_step_by_its_influence(
+    pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    separate = data.calls[:2]
+    pair = joined(pipeline, data, 2).calls[0]
+
+    def distance(call: Call, weigh: bool) -> float:
+        lesson = Lesson.of_call(call, torch.empty(0))
+        full = answer(pipeline, lesson, [])
+        ours = Answer(1.1 * full.output, {})
+        return float(Relations(weigh=weigh)(pipeline, lesson, ours, full)["loss"])
+
+    weights = pipeline.adapter.influence(
+        torch.stack([call.step[0] for call in separate]), pipeline.sampler.get("steps")
+    )
+    apart = [distance(call, weigh=False) for call in separate]
+    expected = sum(float(w) * each for w, each in zip(weights, apart, strict=True)) / 2
+    assert distance(pair, weigh=True) == pytest.approx(expected, rel=1e-4)
+    assert len(set(weights.tolist())) == 2
+
+
+def test_families_without_a_noise_schedule_weigh_all_alike() -> None:
+    var = FAMILIES["var"].tiny()
+    lesson = Lesson.of_call(record(var, [0, 1], seed=5).calls[0], torch.empty(0))
+    assert influences(var, lesson) is None
 
 
 def test_a_lesson_of_another_network_has_no_relations_and_names_them_all_the_same(

@@ -35,15 +35,18 @@ class Rates(Protocol):
         ...
 
 
-def training_of_sites(rates: Rates) -> Training:
-    """Training of weights, their scales and static ranges; all other parameters stay."""
+def training_of_sites(rates: Rates, rest_rate: float | None = 0.0) -> Training:
+    """Training of weights, their scales and static ranges.
+
+    All other parameters stay, or with a `rest_rate` move as well, None for that of the weights.
+    """
     return Training(
         steps=rates.steps,
         batch=rates.batch,
         rate=rates.rate,
         scales=multiple(rates.scale_rate, rates.rate),
         ranges=multiple(rates.range_rate, rates.rate),
-        rest=0.0,
+        rest=multiple(rest_rate, rates.rate),
     )
 
 

@@ -59,6 +59,18 @@ class Denoising:
         """The clock index of each sample: its timestep."""
         return t[:, None]
 
+    def influence(
+        self, step: Int[Tensor, "batch 1"], steps: int | None = None
+    ) -> Float[Tensor, " batch"]:
+        """What squared errors at clock indices `step` weigh in a sample by `steps` steps of DDIM.
+
+        A timestep between two stops weighs what the nearest does; the mean over stops is one.
+        """
+        count = steps or self.stops
+        stops = self.diffusion.spaced(count).to(step.device)
+        nearest = (step - stops).abs().argmin(dim=1)
+        return self.diffusion.influence(count).float().to(step.device)[nearest]
+
     def trajectory(
         self,
         network: nn.Module,

@@ -62,6 +62,21 @@ class Diffusion:
             times = (torch.linspace(0, root, steps, dtype=torch.float64) ** 2).long()
         return (times + self.offset).clamp_max(self.timesteps - 1).flip(0)
 
+    def influence(self, steps: int) -> Float[Tensor, " steps"]:
+        """What a squared error of the noise weighs in the next latent of `steps` steps of DDIM.
+
+            (sqrt(1 - a') - sqrt(a' / a) sqrt(1 - a))^2
+
+        at each of them, over its mean. Where latents have a deviation of one this is its weight in
+        the sample, too: what is left of the path then neither stretches nor shrinks them.
+        """
+        signal = self.signal()
+        a = signal[self.spaced(steps)]
+        last = torch.ones(1) if self.to_clean else signal[:1]
+        after = torch.cat([a[1:], last.to(a)])
+        moved = ((1 - after).sqrt() - (after / a * (1 - a)).sqrt()).square()
+        return moved / moved.mean()
+
     def ddim(
         self,
         x: Latent,

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bitscape.algorithms.divergences import divergences, forward_kl, head_size
-from bitscape.structure import Lesson, Pipeline
+from bitscape.structure import Lesson, Pipeline, WeighsSteps
 
 Losses = Mapping[str, Tensor]
 
@@ -175,15 +175,31 @@ class TrainingLoss:
 
 
 def relative_error(
-    y: Float[Tensor, "sample *shape channel"], target: Float[Tensor, "sample *shape channel"]
+    y: Float[Tensor, "sample *shape channel"],
+    target: Float[Tensor, "sample *shape channel"],
+    weights: Float[Tensor, " sample"] | None = None,
 ) -> Float[Tensor, ""]:
-    """The mean over samples of |y - target|^2 / |target|^2.
+    """The mean over samples of w |y - target|^2 / |target|^2, w being one without `weights`.
 
     Each sample has its own scale: a batch shared among processes then has the mean of its shares.
     """
     wide = target.float().flatten(1)
     error = (y.float().flatten(1) - wide).square().sum(dim=1)
-    return (error / wide.square().sum(dim=1).clamp(min=1e-30)).mean()
+    relative = error / wide.square().sum(dim=1).clamp(min=1e-30)
+    return (relative if weights is None else weights * relative).mean()
+
+
+def influences(pipeline: Pipeline, lesson: Lesson) -> Float[Tensor, " sample"] | None:
+    """What an error of each sample of a lesson weighs in what the pipeline's sampler draws.
+
+    None where all weigh alike: outputs of families other than diffusion models are no steps towards
+    the sample.
+    """
+    adapter, call = pipeline.adapter, next(lesson.start())
+    if not isinstance(adapter, WeighsSteps):
+        return None
+    rows = next(len(arg) for arg in call.args if isinstance(arg, Tensor))
+    return adapter.influence(call.step.expand(rows, 1), pipeline.sampler.get("steps"))
 
 
 def _pairs(

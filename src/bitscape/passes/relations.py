@@ -11,7 +11,13 @@ from bitscape.algorithms.relations import as_tokens, relation_loss
 from bitscape.calibration import CalibrationSet
 from bitscape.formats import QuantScheme
 from bitscape.passes.base import Context, Field
-from bitscape.passes.objectives import Answer, Comparison, Losses, relative_error
+from bitscape.passes.objectives import (
+    Answer,
+    Comparison,
+    Losses,
+    influences,
+    relative_error,
+)
 from bitscape.structure import Call, Lesson, Pipeline
 
 
@@ -58,13 +64,16 @@ class Relations(Comparison):
     mean over samples and positions. At a weight of 100 the second term is the paper's
     100 sum KL / sum |y_t|^2 if both sums are those of one step, whose predictions have a mean
     square of one at as many positions: each step then contributes one KL, where the paper has one
-    for all the steps that are averaged.
+    for all the steps that are averaged. With `weigh` the first term of a diffusion model's sample
+    is multiplied by what an error at its step weighs in the sample drawn (`WeighsSteps`): most
+    where there is most noise, where predictions are easiest.
     """
 
     weight: float = 4.0
     temperature: float = 0.2
     itself: bool = False
     rows: int = 512
+    weigh: bool = False
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.temperature <= 0 or self.rows < 1:
@@ -87,7 +96,8 @@ class Relations(Comparison):
         lessons and processes by their names.
         """
         assert teacher is not None
-        distance = relative_error(student.output, teacher.output)
+        weights = influences(pipeline, lesson) if self.weigh else None
+        distance = relative_error(student.output, teacher.output, weights)
         nothing = torch.zeros((), device=distance.device)
         losses = {"loss": distance, "distance": distance.detach(), "relations": nothing}
         for name in student.inside:

@@ -1,6 +1,6 @@
 """The vocabulary that every other package shares; it knows neither models nor quantization."""
 
-from bitscape.structure.adapter import Adapter, Lesson, Style
+from bitscape.structure.adapter import Adapter, Lesson, Style, WeighsSteps
 from bitscape.structure.attend import Attend, Cache, caches, merge_heads
 from bitscape.structure.block import Block, chain
 from bitscape.structure.call import Call, Tap, Trajectory, constant_step, drive, invoke
@@ -31,6 +31,7 @@ __all__ = [
     "Style",
     "Tap",
     "Trajectory",
+    "WeighsSteps",
     "caches",
     "chain",
     "check_labels",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bitscape.structure.block import Block
@@ -35,6 +35,20 @@ class Lesson:
             return (yield call)
 
         return cls(start, target)
+
+
+@runtime_checkable
+class WeighsSteps(Protocol):
+    """An adapter that knows what an error of the network at one step does to the sample."""
+
+    def influence(
+        self, step: Int[Tensor, "batch 1"], steps: int | None = None
+    ) -> Float[Tensor, " batch"]:
+        """What squared errors of the output at clock indices `step` weigh, one on average.
+
+        `steps` is the number of stops of the sampler, None for the family's own.
+        """
+        ...
 
 
 @runtime_checkable

@@ -57,7 +57,7 @@ def draw_panels(view: View) -> tuple[Figure, Tips]:
         axes.set_visible(False)
     _legend(figure, handles, across)
     figure.subplots_adjust(
-        left=0.62 / width,
+        left=0.72 / width,
         right=1 - 0.12 / width,
         bottom=0.55 / height,
         top=1 - head / height,
