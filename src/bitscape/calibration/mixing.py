@@ -25,7 +25,7 @@ def mixed(calls: Sequence[Call], size: int | None, generator: torch.Generator) -
         else:
             result.append(call)
     for group in alike.values():
-        result += _dealt(group, size or _samples(group[0]), generator)
+        result += _dealt(group, size or group[0].samples, generator)
     return result
 
 
@@ -39,12 +39,8 @@ def _shape(call: Call) -> tuple[object, ...]:
     return (call.net, *shapes)
 
 
-def _samples(call: Call) -> int:
-    return next(len(arg) for arg in call.args if isinstance(arg, Tensor))
-
-
 def _dealt(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[Call]:
-    steps = torch.cat([call.step.expand(_samples(call), 1) for call in calls])
+    steps = torch.cat([call.step.expand(call.samples, 1) for call in calls])
     columns = list(zip(*(call.args for call in calls), strict=True))
     whole = [torch.cat(c) if isinstance(c[0], Tensor) else c[0] for c in columns]
     order = torch.randperm(len(steps), generator=generator)

@@ -198,8 +198,7 @@ def influences(pipeline: Pipeline, lesson: Lesson) -> Float[Tensor, " sample"] |
     adapter, call = pipeline.adapter, next(lesson.start())
     if not isinstance(adapter, WeighsSteps):
         return None
-    rows = next(len(arg) for arg in call.args if isinstance(arg, Tensor))
-    return adapter.influence(call.step.expand(rows, 1), pipeline.sampler.get("steps"))
+    return adapter.influence(call.step.expand(call.samples, 1), pipeline.sampler.get("steps"))
 
 
 def _pairs(

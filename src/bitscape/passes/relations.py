@@ -90,7 +90,7 @@ class Relations(Comparison):
     def __call__(
         self, pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer | None
     ) -> Losses:
-        """ "loss", the "distance" of the predictions and the "relations".
+        """ "loss", the "distance" of the predictions, weighed if asked for, and the "relations".
 
         The last is 0 for a lesson of another sub-network than the block: losses are averaged over
         lessons and processes by their names.
@@ -161,7 +161,8 @@ def _joined(calls: Sequence[Call]) -> Call:
     first = calls[0]
     if len(calls) == 1:
         return first
-    batch = next(len(a) for a in first.args if isinstance(a, Tensor))
     parts = zip(*(call.args for call in calls), strict=True)
     args = tuple(torch.cat(part) if isinstance(part[0], Tensor) else part[0] for part in parts)
-    return replace(first, step=torch.cat([c.step.expand(batch, 1) for c in calls]), args=args)
+    return replace(
+        first, step=torch.cat([c.step.expand(first.samples, 1) for c in calls]), args=args
+    )

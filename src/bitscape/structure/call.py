@@ -29,6 +29,11 @@ class Call:
     args: tuple[Any, ...]
     state: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def samples(self) -> int:
+        """The rows of its first tensor."""
+        return next(len(arg) for arg in self.args if isinstance(arg, Tensor))
+
     def to(self, device: torch.device | str) -> "Call":
         """The same call with the tensors of `args`, `step` and `state` on `device`.
 
