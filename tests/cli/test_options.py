@@ -90,3 +90,27 @@ def test_calibration_that_is_not_there_names_its_option(bitscape: Command, tmp_p
     answer = bitscape(*words, "--calibration", tmp_path / "nope")
     assert answer.code == 2
     assert "nope is no folder: give one of recorded calls" in answer.err
+
+
+def test_options_of_the_sampler_are_pairs_with_values_in_yaml() -> None:
+    assert options.sampler(None) == {}
+    found = options.sampler(["guidance=2.5", "steps = 6", "solver=ddpm", "clip=null"])
+    assert found == {"guidance": 2.5, "steps": 6, "solver": "ddpm", "clip": None}
+    with pytest.raises(ValueError, match="--sampler 'guidance': write NAME=VALUE"):
+        options.sampler(["guidance"])
+    with pytest.raises(ValueError, match="values are not YAML"):
+        options.sampler(["clip=["])
+
+
+def test_a_model_draws_by_the_sampler_it_is_told(bitscape: Command, tmp_path: Path) -> None:
+    def picture(*told: str) -> bytes:
+        answer = bitscape("sample", "zoo:var-xs", "--count", 2, "--out", tmp_path / "a.png", *told)
+        assert answer.code == 0, answer.err
+        return (tmp_path / "a.png").read_bytes()
+
+    plain = picture()
+    assert picture("--sampler", "guidance=1.0") == plain
+    assert picture("--sampler", "guidance=4", "--sampler", "top_k=5") != plain
+    answer = bitscape("sample", "zoo:var-xs", "--count", 2, "--sampler", "steps=4")
+    assert answer.code == 2
+    assert "unknown sampler option 'steps': one of guidance" in answer.err

@@ -3,7 +3,7 @@
 import copy
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,15 @@ class Model:
         """
         labels = self.labels(conditions)
         return self.pipeline.sample(labels, seed=seed, **sampler).cpu().numpy()
+
+    def with_sampler(self, **sampler: Any) -> "Model":
+        """The same model with other options of the trajectory where none are given.
+
+        ValueError for an option that the family does not have, or a value of another type.
+        """
+        self.outline.check_sampler(sampler)
+        outline = replace(self.outline, sampler={**self.outline.sampler, **sampler})
+        return replace(self, outline=outline)
 
     def labels(self, conditions: Conditions) -> list[int] | list[str]:
         """What `conditions` mean to this model: class labels, or prompts; ValueError otherwise."""

@@ -27,6 +27,7 @@ def compare(
     classes: options.Classes = None,
     prompt: options.Prompts = None,
     count: options.Count = None,
+    sampler: options.Sampler = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "reference",
@@ -42,12 +43,13 @@ def compare(
     """
     terminal = Terminal(json, verbose)
     conditions = options.conditions(classes, prompt, count, otherwise=10)
+    drawn = options.sampler(sampler)
     require_no_folder(out)
     theirs, ours = Weights(checkpoint, tokenizer), Weights()
     if is_artefact(reference) and not is_artefact(model):
         theirs, ours = ours, theirs
     first = theirs.load(reference, device=device, kernel=kernel)
-    second = ours.load(model, device=device, kernel=kernel, bits=bits)
+    second = ours.load(model, sampler=drawn, device=device, kernel=kernel, bits=bits)
     labels = first.labels(conditions)
     _show(terminal, api.compare(first, second, labels, seed=seed), out, seed)
 

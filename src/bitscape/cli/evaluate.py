@@ -38,6 +38,7 @@ def evaluate(
     losses: Losses = Settings.losses,
     paths: Paths = Settings.paths,
     workspace: Workspace = None,
+    sampler: options.Sampler = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "reference",
@@ -61,7 +62,8 @@ def evaluate(
     own, theirs = Weights(checkpoint, tokenizer), Weights()
     if is_artefact(model):
         own, theirs = theirs, own
-    loaded = own.load(model, device=device, kernel=kernel, bits=bits)
+    drawn = options.sampler(sampler)
+    loaded = own.load(model, sampler=drawn, device=device, kernel=kernel, bits=bits)
     terminal.kernels(loaded.choices)
     if dry_run:
         beside = loaded.recipe is not None or against is not None

@@ -1,9 +1,12 @@
 """The options that commands share, so that each means the same everywhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
+
+from bitscape.recipes import name_and_value
 
 Model = Annotated[
     str,
@@ -36,6 +39,10 @@ Count = Annotated[
         "--count", min=1, help="How many images, classes in turn; 16 by default, 10 for compare."
     ),
 ]
+Sampler = Annotated[
+    list[str] | None,
+    typer.Option("--sampler", help="NAME=VALUE, such as guidance=3; several times for several."),
+]
 Kernel = Annotated[str, typer.Option("--kernel", help="auto, reference, or the name of a kernel.")]
 Bits = Annotated[
     int | None, typer.Option("--bits", help="Read nested codes (matryoshka) at this width.")
@@ -60,6 +67,15 @@ def numbers(text: str, option: str) -> list[int]:
     if wrong:
         raise ValueError(f"{option} {text!r}: {wrong[0]!r} is not a whole number; write 0,3,7")
     return [int(word) for word in text.split(",")]
+
+
+def sampler(texts: list[str] | None) -> dict[str, Any]:
+    """The options of a trajectory in ["guidance=3", "steps=50"], values in YAML."""
+    pairs = [name_and_value("--sampler", text) for text in texts or ()]
+    try:
+        return {name: yaml.safe_load(value) for name, value in pairs}
+    except yaml.YAMLError as error:
+        raise ValueError(f"--sampler {' '.join(texts or ())!r}: values are not YAML") from error
 
 
 def conditions(

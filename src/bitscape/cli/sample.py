@@ -26,6 +26,7 @@ def sample(
     classes: options.Classes = None,
     prompt: options.Prompts = None,
     count: options.Count = None,
+    sampler: options.Sampler = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     kernel: options.Kernel = "auto",
@@ -39,8 +40,8 @@ def sample(
     terminal = Terminal(json, verbose)
     conditions = options.conditions(classes, prompt, count)
     require_no_folder(out)
-    weights = Weights(checkpoint, tokenizer)
-    loaded = weights.load(model, device=device, kernel=kernel, bits=bits)
+    weights, drawn = Weights(checkpoint, tokenizer), options.sampler(sampler)
+    loaded = weights.load(model, sampler=drawn, device=device, kernel=kernel, bits=bits)
     terminal.kernels(loaded.choices)
     labels = loaded.labels(conditions)
     with terminal.progress() as report:
@@ -48,7 +49,13 @@ def sample(
     write_png(grid(images), out)
     kind = "prompts" if isinstance(labels[0], str) else "classes"
     terminal.result(
-        {"out": str(out), "model": loaded.name, "seed": seed, kind: labels},
+        {
+            "out": str(out),
+            "model": loaded.name,
+            "seed": seed,
+            "sampler": dict(loaded.outline.sampler),
+            kind: labels,
+        },
         f"{len(images)} images of {loaded.source or loaded.name} in {out}",
     )
 

@@ -1,5 +1,6 @@
 """Released weights that a command was given, for whichever of its models needs them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,15 @@ class Weights(NamedTuple):
     checkpoint: Path | None = None
     tokenizer: Path | None = None
 
-    def load(self, name: str, **options: Any) -> api.Model:
-        """The model `name` with these weights; `options` are those of `api.load`."""
-        return api.load(name, checkpoint=self.checkpoint, tokenizer=self.tokenizer, **options)
+    def load(
+        self, name: str, *, sampler: Mapping[str, Any] | None = None, **options: Any
+    ) -> api.Model:
+        """The model `name` with these weights; `options` are those of `api.load`.
+
+        It draws with the options `sampler` in place of its own.
+        """
+        found = api.load(name, checkpoint=self.checkpoint, tokenizer=self.tokenizer, **options)
+        return found.with_sampler(**sampler) if sampler else found
 
 
 def is_artefact(name: str) -> bool:

@@ -8,7 +8,7 @@ from bitscape.recipes.calibrate import (
     recorded,
 )
 from bitscape.recipes.card import card
-from bitscape.recipes.options import with_options
+from bitscape.recipes.options import name_and_value, with_options
 from bitscape.recipes.planned import account, planned
 from bitscape.recipes.recipe import SAMPLES, Calibration, Recipe, read_recipe
 from bitscape.recipes.released import released
@@ -25,6 +25,7 @@ __all__ = [
     "calibration_key",
     "card",
     "find_recipe",
+    "name_and_value",
     "planned",
     "read_recipe",
     "reads_calibration",

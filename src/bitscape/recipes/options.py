@@ -20,13 +20,19 @@ def with_options(recipe: Recipe, texts: Sequence[str]) -> Recipe:
     known = inspect.signature(METHODS[recipe.method]).parameters
     options: dict[str, Any] = dict(recipe.options)
     for text in texts:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not equals:
-            raise ValueError(f"--option {text!r}: write NAME=VALUE")
+        name, value = name_and_value("--option", text)
         if name not in known:
             raise ValueError(no_option(recipe.method, name))
         options[name] = _checked(f"{recipe.method}: {name}", known[name].annotation, value)
     return recipe.changed(options=options)
+
+
+def name_and_value(option: str, text: str) -> tuple[str, str]:
+    """Both parts of NAME=VALUE; ValueError for a text without "=", naming the `option` it is of."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise ValueError(f"{option} {text!r}: write NAME=VALUE")
+    return name, value
 
 
 def _checked(place: str, kind: Any, text: str) -> Any:
