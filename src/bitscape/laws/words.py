@@ -1,5 +1,7 @@
 """The words of a study: how settings, metrics, amounts and ladders are called."""
 
+from statistics import median
+
 from bitscape.laws.results import SettingEntry, Study
 from bitscape.laws.settings import Ladder
 
@@ -29,8 +31,8 @@ def amount(study: Study, bits: float) -> str:
 
 
 def compute(bits: float) -> str:
-    """ "13e9 compute bits" of units of 1e9."""
-    return f"{bits:.3g}e9 compute bits"
+    """ "13e9 compute bits" of units of 1e9, or "12.3e6"."""
+    return f"{bits:.3g}e9 compute bits" if bits >= 0.1 else f"{1e3 * bits:.3g}e6 compute bits"
 
 
 def size(count: float) -> str:
@@ -45,8 +47,8 @@ def size(count: float) -> str:
 
 
 def in_millions(study: Study) -> bool:
-    """Whether the models are so small that bits are better told in 1e6 than in 1e9."""
-    return max(point.cost(study.axis) for one in study.settings for point in one.points) < 0.1
+    """Whether most models are so small that bits are better told in 1e6 than in 1e9."""
+    return median(point.cost(study.axis) for one in study.settings for point in one.points) < 0.1
 
 
 def shared_protocol(study: Study, ladder: Ladder) -> bool:
