@@ -11,7 +11,7 @@ from bitscape.methods import METHODS
 from bitscape.methods.rates import multiple
 from bitscape.nn import ActivationQuantizer
 from bitscape.passes import Distill, Training
-from bitscape.passes.distill import trained_groups
+from bitscape.passes.trained_groups import trained_groups
 from bitscape.structure import StepClock
 
 TRAINED = ("efficientdm", "mpq-dm", "mpq-dm-faithful")

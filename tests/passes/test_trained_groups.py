@@ -11,8 +11,8 @@ from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
 from bitscape.nn import QuantLinear
 from bitscape.passes import Context, Distill, Nearest, QuantizeWeights, Training, run
-from bitscape.passes.distill import trained_groups
 from bitscape.passes.student import LowRank, StudentLayer, enrolled
+from bitscape.passes.trained_groups import trained_groups
 from bitscape.structure import Role, Site, StepClock
 
 TRAINING = Training(rate=0.1, scales=2.0, rest=3.0, ranges=5.0, weight_decay=0.25)
