@@ -47,6 +47,9 @@ def plan_layers(
     """
     if recipe.method != "mixed":
         raise ValueError(f"{recipe.name} is by {recipe.method}: bits for each layer need mixed")
+    if (memory is None) == (compute_bits is None):
+        raise ValueError("give one of a memory and compute bits")
+    # Only now: this reads the weights of a released model.
     pipeline = model.pipeline
     weights = _weights(pipeline, recipe)
     total = sum(weights.values())
@@ -81,15 +84,12 @@ def _budget(
     memory: float | None, compute_bits: float | None, rest: int, total: int
 ) -> tuple[str, float]:
     """The option of `mixed` for a budget: the bytes besides the `rest`, or bits a weight."""
-    if memory is not None and compute_bits is None:
-        if memory <= rest:
-            raise ValueError(
-                f"{memory:,.0f} bytes are too few: what stays at 16 bits takes {rest:,}"
-            )
-        return "bytes", float(memory - rest)
-    if memory is None and compute_bits is not None:
+    if memory is None:
+        assert compute_bits is not None
         return "compute_bits", 1e9 * compute_bits / total
-    raise ValueError("give one of a memory and compute bits")
+    if memory <= rest:
+        raise ValueError(f"{memory:,.0f} bytes are too few: what stays at 16 bits takes {rest:,}")
+    return "bytes", float(memory - rest)
 
 
 def _weights(pipeline: Pipeline, recipe: Recipe) -> dict[str, int]:
