@@ -29,7 +29,7 @@ QUICK = {
     "mpq-dm-faithful": {"steps": 2},
     "adaround": {"steps": 2},
     "omniquant": {"steps": 2},
-    "dilatequant": {"steps": 1, "greedy": False},
+    "dilatequant": {"steps": 1, "greedy": False, "finetune": 1},
     "efficientdm": {"steps": 2, "batch": 4},
     "svdquant": {"rounds": 2},
     "mixed": {"bits": (2, 6)},

@@ -40,7 +40,7 @@ QUICK = {
     "mpq-dm-faithful": {"steps": 2},
     "adaround": {"steps": 4},
     "omniquant": {"steps": 4},
-    "dilatequant": {"steps": 2},
+    "dilatequant": {"steps": 2, "finetune": 2},
     "dilatequant-faithful": {"steps": 2},
     "quest": {"steps": 2},
     "efficientdm": {"steps": 2, "batch": 4},

@@ -8,7 +8,7 @@ import torch
 from bitscape.calibration import CalibrationSet, record
 from bitscape.formats import parse_scheme
 from bitscape.models import FAMILIES
-from bitscape.passes import Answer, Context, JoinSteps, Relations
+from bitscape.passes import Answer, Context, Imitation, JoinSteps, Relations
 from bitscape.passes.answers import answer
 from bitscape.passes.objectives import influences
 from bitscape.passes.relations import smoothed, steps_joined
@@ -87,8 +87,9 @@ def test_relations_have_a_gradient_at_both_steps(pipeline: Pipeline, data: Calib
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("objective", [Relations, Imitation])
 def test_weighed_errors_are_those_of_each_step_by_its_influence(
-    pipeline: Pipeline, data: CalibrationSet
+    pipeline: Pipeline, data: CalibrationSet, objective: type[Relations | Imitation]
 ) -> None:
     separate = data.calls[:2]
     pair = joined(pipeline, data, 2).calls[0]
@@ -97,7 +98,7 @@ def test_weighed_errors_are_those_of_each_step_by_its_influence(
         lesson = Lesson.of_call(call, torch.empty(0))
         full = answer(pipeline, lesson, [])
         ours = Answer(1.1 * full.output, {})
-        return float(Relations(weigh=weigh)(pipeline, lesson, ours, full)["loss"])
+        return float(objective(weigh=weigh)(pipeline, lesson, ours, full)["loss"])
 
     weights = pipeline.adapter.influence(
         torch.stack([call.step[0] for call in separate]), pipeline.sampler.get("steps")

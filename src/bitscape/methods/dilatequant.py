@@ -47,7 +47,9 @@ from bitscape.methods.base import Method
 from bitscape.methods.schemes import TABLES
 from bitscape.passes import (
     Dilate,
+    Distill,
     Greedy,
+    Imitation,
     Index,
     InSteps,
     Pass,
@@ -55,6 +57,7 @@ from bitscape.passes import (
     QuantizeWeights,
     Reconstruct,
     Rule,
+    Training,
     TransformInputs,
 )
 
@@ -85,6 +88,8 @@ class DilateQuant(Method):
     rate: float = 0.02
     scale_rate: float = 0.002
     range_rate: float = 0.002
+    finetune: int = 400
+    finetune_rate: float = 1e-3
     greedy: bool = True
     range: str = "mse"
     activation_range: str = "mse"
@@ -92,13 +97,16 @@ class DilateQuant(Method):
     def __post_init__(self) -> None:
         if self.dilation not in RULES:
             raise ValueError(f"unknown dilation {self.dilation!r}: one of {', '.join(RULES)}")
+        if self.finetune < 0:
+            raise ValueError(f"fine-tuning takes 0 steps (none) or more, got {self.finetune}")
 
     def passes(self) -> list[Pass]:
-        """Dilation, weights with their ranges, then the inputs that are left."""
+        """Dilation, weights with their ranges, the inputs that are left; then fine-tuning."""
         index: Index = "step" if self.temporal else "none"
         ranges = QuantizeActivations(self.activation_range, index, rows=self.rows)
         weights = blocks(self, ranges) if self.distill else QuantizeWeights(Greedy(self.range))
-        return [*dilated(self.dilation, RULES[self.dilation], ranges), weights, ranges]
+        found = [*dilated(self.dilation, RULES[self.dilation], ranges), weights, ranges]
+        return [finetuned(tuple(found), self)] if self.distill and self.finetune else found
 
 
 @dataclass(frozen=True)
@@ -147,3 +155,9 @@ def blocks(method: DilateQuant, ranges: QuantizeActivations) -> Reconstruct:
         range_rate=method.range_rate,
         mix=method.batch,
     )
+
+
+def finetuned(start: tuple[Pass, ...], method: DilateQuant) -> Distill:
+    """All blocks together behind `start`, by the error of the prediction as the sampler weighs it."""
+    training = Training(method.finetune, method.batch, method.finetune_rate)
+    return Distill(start, Imitation(blocks=0.0, weigh=True), training)

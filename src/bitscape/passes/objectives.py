@@ -94,11 +94,16 @@ class Imitation(Comparison):
     by `blocks`:
 
         |y - y_t|^2 / |y_t|^2 + blocks mean_b |h_b - h_bt|^2 / |h_bt|^2
+
+    With `weigh` the first term of a diffusion model's sample is multiplied by what an error at its
+    step weighs in the sample drawn (`WeighsSteps`): most where there is most noise, where
+    predictions are easiest.
     """
 
     loss: str = "topkld"
     k: int | None = None
     blocks: float = 0.1
+    weigh: bool = False
 
     def __post_init__(self) -> None:
         known = divergences(0)
@@ -122,7 +127,7 @@ class Imitation(Comparison):
         assert teacher is not None
         if pipeline.adapter.discrete:
             return self._of_logits(pipeline, student.output, teacher.output)
-        prediction = relative_error(student.output, teacher.output)
+        prediction = prediction_error(pipeline, lesson, student, teacher, weigh=self.weigh)
         loss, pairs = prediction, _pairs(student.inside, teacher.inside)
         if pairs:
             loss = (
@@ -187,6 +192,14 @@ def relative_error(
     error = (y.float().flatten(1) - wide).square().sum(dim=1)
     relative = error / wide.square().sum(dim=1).clamp(min=1e-30)
     return (relative if weights is None else weights * relative).mean()
+
+
+def prediction_error(
+    pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer, *, weigh: bool
+) -> Float[Tensor, ""]:
+    """`relative_error` of the student's prediction, its samples weighed by `influences` or not."""
+    weights = influences(pipeline, lesson) if weigh else None
+    return relative_error(student.output, teacher.output, weights)
 
 
 def influences(pipeline: Pipeline, lesson: Lesson) -> Float[Tensor, " sample"] | None:

@@ -15,8 +15,7 @@ from bitscape.passes.objectives import (
     Answer,
     Comparison,
     Losses,
-    influences,
-    relative_error,
+    prediction_error,
 )
 from bitscape.structure import Call, Lesson, Pipeline
 
@@ -96,8 +95,7 @@ class Relations(Comparison):
         lessons and processes by their names.
         """
         assert teacher is not None
-        weights = influences(pipeline, lesson) if self.weigh else None
-        distance = relative_error(student.output, teacher.output, weights)
+        distance = prediction_error(pipeline, lesson, student, teacher, weigh=self.weigh)
         nothing = torch.zeros((), device=distance.device)
         losses = {"loss": distance, "distance": distance.detach(), "relations": nothing}
         for name in student.inside:
