@@ -110,3 +110,13 @@ def test_mixed_samples_are_the_same_in_calls_of_several_steps() -> None:
     )
     assert before == after
     assert found.identity == whole.mixed(3).identity != whole.mixed(4).identity
+
+
+def test_mixed_samples_are_dealt_to_calls_of_fewer_images_where_all_can_be() -> None:
+    whole = record(FAMILIES["dit"].tiny(), [0, 1, 2, 3], seed=7, batch=2, keep=4)
+    found = whole.mixed(3, images=1)
+    assert (whole.images, found.images) == (2, 1)
+    assert len(found.calls) == 2 * len(whole.calls)
+    assert {call.samples for call in found.calls} == {whole.calls[0].samples // 2}
+    tokens = record(FAMILIES["var"].tiny(), [0, 1, 2, 3], seed=7, batch=2)
+    assert tokens.mixed(3, images=1).images == 2

@@ -20,7 +20,7 @@ def mixed(calls: Sequence[Call], size: int | None, generator: torch.Generator) -
     result: list[Call] = []
     alike: dict[tuple[object, ...], list[Call]] = {}
     for call in calls:
-        if _divisible(call):
+        if divisible(call):
             alike.setdefault(_shape(call), []).append(call)
         else:
             result.append(call)
@@ -29,7 +29,8 @@ def mixed(calls: Sequence[Call], size: int | None, generator: torch.Generator) -
     return result
 
 
-def _divisible(call: Call) -> bool:
+def divisible(call: Call) -> bool:
+    """Whether each sample of the call can be read apart: one step for all, arguments of its own."""
     lengths = {len(arg) if arg.ndim else 0 for arg in call.args if isinstance(arg, Tensor)}
     return call.step.shape[1] == 1 and len(lengths) == 1 and 0 not in lengths
 

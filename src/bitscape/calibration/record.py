@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bitscape.calibration.mixing import mixed
+from bitscape.calibration.mixing import divisible, mixed
 from bitscape.files import whole_folder
 from bitscape.structure import Call, Pipeline
 
@@ -60,10 +60,16 @@ class CalibrationSet:
         calls = self.calls[: wanted * len(self.calls) // batches]
         return CalibrationSet(calls, {**self.provenance, "labels": labels[: wanted * self.images]})
 
-    def mixed(self, seed: int) -> "CalibrationSet":
-        """The samples dealt out anew to calls as large as these, which had one step each."""
-        calls = mixed(self.calls, None, torch.Generator().manual_seed(seed))
-        return CalibrationSet(tuple(calls), self.provenance)
+    def mixed(self, seed: int, images: int | None = None) -> "CalibrationSet":
+        """The samples dealt out anew to calls as large as these, which had one step each.
+
+        With `images` they are dealt to calls of so many, unless some calls stay as they are.
+        """
+        size, batch = None, self.provenance.get("batch", 1)
+        if images is not None and all(divisible(call) for call in self.calls):
+            size, batch = self.calls[0].samples * images // self.images, images
+        calls = mixed(self.calls, size, torch.Generator().manual_seed(seed))
+        return CalibrationSet(tuple(calls), {**self.provenance, "batch": batch})
 
     def save(self, path: Path) -> None:
         """Write the folder `path`, whole or not at all; FileExistsError if it exists."""

@@ -5,6 +5,7 @@
 
 import copy
 import json
+import math
 import tempfile
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -174,7 +175,9 @@ class Distill:
         if context.images is not None:
             return ImageLessons(context.images, pipeline, batch, seed, ranks, context.pace.encoded)
         calls = context.calibrated("distillation without images")
-        calls = calls.mixed(seed) if self.mix else calls
+        if self.mix:
+            # No call has more images than this process reads in a step.
+            calls = calls.mixed(seed, math.gcd(max(batch // ranks.count, 1), calls.images))
         return RecordedLessons(calls, batch, seed, ranks, pipeline.device)
 
     def _train(

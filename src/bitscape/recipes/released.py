@@ -21,7 +21,7 @@ class Setting(BaseModel):
     """How one paper quantizes one model.
 
     `low` names the roles that are as low as the rest, though schemes leave them wider; `wider` says
-    which roles and sites have another scheme.
+    which roles and sites have another scheme. `own` are options that single methods have besides.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,6 +33,7 @@ class Setting(BaseModel):
     sampler: dict[str, Any]
     calibration: Calibration
     options: dict[str, Any]
+    own: dict[str, dict[str, Any]] = {}
 
     def scheme(self, widths: str) -> str:
         """The scheme with static inputs: "W4A4,static/ada=W4A4,static/input=W8A8,static"."""
@@ -68,7 +69,7 @@ class Released(BaseModel):
             name=name,
             method=method,
             scheme=setting.scheme(widths),
-            options={**setting.options, **more},
+            options={**setting.options, **setting.own.get(method, {}), **more},
             calibration=setting.calibration,
             families=(self.family,),
             model=model,
