@@ -15,4 +15,4 @@ MANY_STEPS: Mapping[str, int] = MappingProxyType({"samples": 128, "keep": 20})
 """Distillation of diffusion, whose tables have a row for each step."""
 
 MORE_IMAGES: Mapping[str, int] = MappingProxyType({"samples": 256})
-"""Training of all blocks together behind that of each, for which the usual number suffices."""
+"""For tuning all blocks together; to each block alone the usual number is enough."""
