@@ -53,6 +53,15 @@ def test_a_few_cells_of_many_images_make_no_law_and_are_left_out(table) -> None:
         assert [(one.samples, one.cells) for one in left] == [(5000, cells)]
 
 
+def test_many_laws_win_over_a_few_of_more_images(table) -> None:
+    """A frontier measured again does not take the place of the study that found it."""
+    usual = [row for bits in range(2, 9) for row in table(w_bits=bits, samples=2000)]
+    again = [*table(**FULL, samples=5000), *table(samples=5000)]
+    assert kept([*usual, *table(**FULL, samples=2000), *again]) == {5000}
+    asymmetric = table(scheme="W4A16,asym", samples=2000)
+    assert kept([*usual, *asymmetric, *table(**FULL, samples=2000), *again]) == {2000}
+
+
 def test_protocols_and_series_choose_apart(table) -> None:
     rows = [*table(samples=100, protocol="a"), *table(samples=200, protocol="b")]
     rows += [*table(samples=300, series="other"), *table(metric="nll")]

@@ -9,6 +9,8 @@ BIASED = frozenset({"fid", "sfid", "fd_shapes", "fd_latent"})
 """Distances between fitted distributions: they fall with n even for a perfect sampler."""
 
 _SIZES = 3
+# A frontier measured again with more images must not push out the study that found it.
+_FEW = 4
 
 
 def alike(rows: Iterable[Row]) -> tuple[list[Row], list[LeftOutEntry]]:
@@ -16,8 +18,8 @@ def alike(rows: Iterable[Row]) -> tuple[list[Row], list[LeftOutEntry]]:
 
     Series, sources and protocols choose their n apart: the one that most cells have, the greatest
     of several. Seeds of a cell count once. Of a metric that is biased in n it is the greatest n
-    with a law of full precision and one beside it, or where no n has both, with any law. Rows that
-    do not count their samples all stay.
+    with a law of full precision and others beside it, or where no n has both, with any law, unless
+    another n has more than four times as many laws. Rows that do not count their samples all stay.
     """
     rows = list(rows)
     groups: dict[tuple[str, str, str, str], dict[int, list[Row]]] = {}
@@ -49,10 +51,11 @@ def _key(row: Row) -> tuple[str, str, str, str]:
 def _chosen(metric: str, group: dict[int, list[Row]]) -> int:
     if metric in BIASED:
         laws = {samples: _with_law(rows) for samples, rows in group.items()}
-        both = [samples for samples, kinds in laws.items() if len(kinds) == 2]
-        either = [samples for samples, kinds in laws.items() if kinds]
+        both = {samples: found for samples, found in laws.items() if len(set(found)) == 2}
+        either = both or {samples: found for samples, found in laws.items() if found}
         if either:
-            return max(both or either)
+            most = max(map(len, either.values()))
+            return max(n for n, found in either.items() if _FEW * len(found) >= most)
     return max(group, key=lambda samples: (len(_cells(group[samples])), samples))
 
 
@@ -60,9 +63,9 @@ def _cells(rows: Sequence[Row]) -> set[tuple[str, str, str]]:
     return {(row.model, row.method, row.scheme) for row in rows}
 
 
-def _with_law(rows: Sequence[Row]) -> set[bool]:
-    """Of quantized settings (False) and of full precision (True), those with enough sizes."""
+def _with_law(rows: Sequence[Row]) -> list[bool]:
+    """Of each setting with enough sizes, whether it is full precision."""
     sizes: dict[tuple[bool, str, str], set[int]] = {}
     for row in rows:
         sizes.setdefault((row.full_precision, row.method, row.scheme), set()).add(row.parameters)
-    return {full for (full, *_), found in sizes.items() if len(found) >= _SIZES}
+    return [full for (full, *_), found in sizes.items() if len(found) >= _SIZES]
