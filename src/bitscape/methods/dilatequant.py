@@ -169,7 +169,7 @@ def blocks(method: DilateQuant, ranges: QuantizeActivations) -> Reconstruct:
 
 
 def finetuned(start: tuple[Pass, ...], method: DilateQuant) -> Distill:
-    """All blocks together behind `start`, by the error of the prediction as the sampler weighs it."""
+    """All blocks together behind `start`, by the prediction's error as the sampler weighs it."""
     training = Training(method.finetune, method.batch, method.finetune_rate)
     objective = Imitation(blocks=0.0, weigh=True)
     return Distill(start, objective, training, start_samples=method.start_samples)
