@@ -116,7 +116,7 @@ class MPQDM(Method):
     plus: bool = False
     steps: int = 400
     batch: int = 16
-    rate: float = 3e-3
+    rate: float = 1e-3
     relations: float = 4.0
     temperature: float = 0.2
     window: int = 2
