@@ -8,12 +8,14 @@ from torch import Tensor
 from bitscape.structure import Call
 
 
-def mixed(calls: Sequence[Call], size: int | None, generator: torch.Generator) -> list[Call]:
+def mixed(
+    calls: Sequence[Call], size: int | None, generator: torch.Generator, parts: int = 1
+) -> list[Call]:
     """The samples of `calls` in random order, `size` to a call, each with the step of its own.
 
     Only samples whose arguments have the same shapes share a call, without a `size` as many as in
-    the first of theirs. Calls with a step for each token, or with arguments that all samples share,
-    stay as they are.
+    the first of theirs, or one of its `parts`. Calls with a step for each token, or with arguments
+    that all samples share, stay as they are.
     """
     if size is not None and size < 1:
         raise ValueError(f"a batch holds at least one sample, got {size}")
@@ -25,7 +27,7 @@ def mixed(calls: Sequence[Call], size: int | None, generator: torch.Generator) -
         else:
             result.append(call)
     for group in alike.values():
-        result += _dealt(group, size or group[0].samples, generator)
+        result += _dealt(group, size or group[0].samples // parts, generator)
     return result
 
 

@@ -63,13 +63,14 @@ class CalibrationSet:
     def mixed(self, seed: int, images: int | None = None) -> "CalibrationSet":
         """The samples dealt out anew to calls as large as these, which had one step each.
 
-        With `images` they are dealt to calls of so many, unless some calls stay as they are.
+        With `images`, a divisor of theirs, they are dealt to calls of so many, unless some calls
+        stay as they are.
         """
-        size, batch = None, self.provenance.get("batch", 1)
-        if images is not None and all(divisible(call) for call in self.calls):
-            size, batch = self.calls[0].samples * images // self.images, images
-        calls = mixed(self.calls, size, torch.Generator().manual_seed(seed))
-        return CalibrationSet(tuple(calls), {**self.provenance, "batch": batch})
+        split = images is not None and all(divisible(call) for call in self.calls)
+        parts = self.images // images if images is not None and split else 1
+        calls = mixed(self.calls, None, torch.Generator().manual_seed(seed), parts)
+        provenance = {**self.provenance, "batch": images} if split else self.provenance
+        return CalibrationSet(tuple(calls), provenance)
 
     def save(self, path: Path) -> None:
         """Write the folder `path`, whole or not at all; FileExistsError if it exists."""
