@@ -12,6 +12,8 @@ from bitscape.passes import (
     QuantizeActivations,
     QuantizeWeights,
     Reconstruct,
+    Rule,
+    Smooth,
 )
 from bitscape.passes import TransformInputs as Change
 
@@ -28,10 +30,10 @@ def start(method: DilateQuant) -> tuple[Pass, ...]:
     [
         ("on", (Dilate(balanced=False),), "first"),
         ("balanced", (Dilate(),), "first"),
-        ("best", (Dilate(), Dilate(balanced=False)), "best"),
+        ("best", (Dilate(), Dilate(balanced=False), Smooth((0.3, 0.5, 0.7, 0.85))), "best"),
     ],
 )
-def test_dilation_is_taken_or_chosen(dilation: str, rules: tuple[Dilate, ...], accept: str) -> None:
+def test_dilation_is_taken_or_chosen(dilation: str, rules: tuple[Rule, ...], accept: str) -> None:
     change = start(DilateQuant(dilation=dilation))[0]
     assert isinstance(change, Change)
     assert (change.rules, change.accept, change.online) == (rules, accept, True)

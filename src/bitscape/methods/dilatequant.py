@@ -11,20 +11,21 @@ arXiv:2409.14307.
     all blocks together behind it (ours)                 passes.Distill, Imitation
 
 `dilation` says where weights are dilated: "on" everywhere, "balanced" everywhere but only as far as
-it lowers the sum of both rounding errors, "off", or "best", the one of the three with the least
-output error at each input. `temporal` False keeps one range for all steps, `distill` False rounds
-by GPTQ without training: the paper's ablations.
+it lowers the sum of both rounding errors, "off", or "best", of these three and of SmoothQuant's
+scales at four strengths the one with the least output error at each input. `temporal` False keeps
+one range for all steps, `distill` False rounds by GPTQ without training: the paper's ablations.
 
 Deviations. Eq. 11 divides by zero for every weight that is not negative; a weight is compared with
 the end of its row on its own side, and where the grid is symmetric with the row's largest
 magnitude, on which alone its step depends. The paper dilates everywhere, which raises the output
-error where the tensor's range does not shrink. It has all scales absorbed beforehand; no producer
-can absorb through a SiLU or GELU, and those scales stay in the prologue, one multiplication in the
-step that rounds the inputs: the report says `folded` or not for each site. Weights are learnt in
-units of their step (the paper's rate of 0.01 would ruin weights of that size) from GPTQ's codes,
-scales as logarithms, zero points of tables in shares of the range. Moments of Adam are kept for
-each entry of a table, where the nearest public code of the authors throws them away after each
-step. 5,000 steps a block become a few hundred. A block that ends worse than it began keeps its
+error where the tensor's range does not shrink, and by the weights alone, which cannot see the
+channel that makes the range wide: SmoothQuant's scales, which do, stand for choice beside it. It
+has all scales absorbed beforehand; no producer can absorb through a SiLU or GELU, and those scales
+stay in the prologue, one multiplication in the step that rounds the inputs: the report says
+`folded` or not for each site. Weights are learnt in units of their step (the paper's rate of 0.01
+would ruin weights of that size) from GPTQ's codes, scales as logarithms, zero points of tables in
+shares of the range. Moments of Adam are kept for each entry of a table, where the nearest public
+code of the authors throws them away after each step. 5,000 steps a block become a few hundred. A block that ends worse than it began keeps its
 start. Attention products stay in 16 bits. The paper ends with the last block; here all blocks are
 then tuned together for `finetune` steps, norms and biases with them, by the error of the network's
 prediction as the sampler weighs it: blocks trained one after another leave an error that only the
@@ -66,6 +67,7 @@ from bitscape.passes import (
     QuantizeWeights,
     Reconstruct,
     Rule,
+    Smooth,
     Training,
     TransformInputs,
 )
@@ -74,7 +76,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "off": (),
     "on": (Dilate(balanced=False),),
     "balanced": (Dilate(),),
-    "best": (Dilate(), Dilate(balanced=False)),
+    "best": (Dilate(), Dilate(balanced=False), Smooth((0.3, 0.5, 0.7, 0.85))),
 }
 
 
