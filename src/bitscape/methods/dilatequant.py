@@ -25,11 +25,11 @@ stay in the prologue, one multiplication in the step that rounds the inputs: the
 `folded` or not for each site. Weights are learnt in units of their step (the paper's rate of 0.01
 would ruin weights of that size) from GPTQ's codes, scales as logarithms, zero points of tables in
 shares of the range. Moments of Adam are kept for each entry of a table, where the nearest public
-code of the authors throws them away after each step. 5,000 steps a block become a few hundred. A block that ends worse than it began keeps its
-start. Attention products stay in 16 bits. The paper ends with the last block; here all blocks are
-then tuned together for `finetune` steps, norms and biases with them, by the error of the network's
-prediction as the sampler weighs it: blocks trained one after another leave an error that only the
-whole network can take back.
+code of the authors throws them away after each step. 5,000 steps a block become a few hundred. A
+block that ends worse than it began keeps its start. Attention products stay in 16 bits. The paper
+ends with the last block; here all blocks are then tuned together for `finetune` steps, norms and
+biases with them, by the error of the network's prediction as the sampler weighs it: blocks trained
+one after another leave an error that only the whole network can take back.
 
 `dilatequant-faithful` is the paper's recipe at the same budget: dilation everywhere by the
 published formula, weights from round to nearest, ranges of least error to the power 2.4.
