@@ -7,11 +7,11 @@ from bitscape.methods.quest import QuEST
 from bitscape.passes import (
     Dilate,
     Distill,
-    Imitation,
     Pass,
     QuantizeActivations,
     QuantizeWeights,
     Reconstruct,
+    Relations,
     Rule,
     Smooth,
 )
@@ -57,7 +57,8 @@ def test_blocks_are_tuned_together_unless_that_takes_no_steps() -> None:
     assert isinstance(whole, Distill)
     training = whole.training
     assert (training.steps, training.batch, training.rate) == (3, 8, 2e-3)
-    assert whole.objective == Imitation(blocks=0.0, weigh=True)
+    # Samples of mixed steps are not neighbours of one another.
+    assert whole.objective == Relations(4.0, weigh=True, smooth=False)
     assert DilateQuant(finetune=0).passes() == list(start(DilateQuant()))
     # Nothing is trained without distillation.
     assert not any(isinstance(step, Distill) for step in DilateQuant(distill=False).passes())

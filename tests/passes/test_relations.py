@@ -109,6 +109,42 @@ def test_weighed_errors_are_those_of_each_step_by_its_influence(
     assert len(set(weights.tolist())) == 2
 
 
+@torch.no_grad()
+def test_unsmoothed_relations_are_those_of_each_sample(
+    pipeline: Pipeline, data: CalibrationSet
+) -> None:
+    student = copy.deepcopy(pipeline)
+    for parameter in student.network.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+
+    def relations(call: Call, *, smooth: bool) -> float:
+        lesson = Lesson.of_call(call, torch.empty(0))
+        objective = Relations(smooth=smooth)
+        names = objective.inside(pipeline)
+        answers = answer(student, lesson, names), answer(pipeline, lesson, names)
+        return float(objective(pipeline, lesson, *answers)["relations"])
+
+    pair = joined(pipeline, data, 2).calls[0]
+    apart = [relations(call, smooth=True) for call in data.calls[:2]]
+    assert relations(pair, smooth=False) == pytest.approx(sum(apart) / 2, rel=1e-4)
+    assert relations(pair, smooth=True) != pytest.approx(sum(apart) / 2, rel=1e-2)
+
+
+def test_families_with_logits_are_compared_by_the_divergence_of_theirs() -> None:
+    var = FAMILIES["var"].tiny()
+    student = copy.deepcopy(var)
+    with torch.no_grad():
+        for parameter in student.network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    lesson = Lesson.of_call(record(var, [0, 1], seed=5).calls[0], torch.empty(0))
+    with torch.no_grad():
+        answers = answer(student, lesson, []), answer(var, lesson, [])
+    ours = Relations()(var, lesson, *answers)
+    theirs = Imitation(blocks=0.0)(var, lesson, *answers)
+    assert float(theirs["loss"]) > 0
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_families_without_a_noise_schedule_weigh_all_alike() -> None:
     var = FAMILIES["var"].tiny()
     lesson = Lesson.of_call(record(var, [0, 1], seed=5).calls[0], torch.empty(0))

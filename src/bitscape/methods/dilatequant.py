@@ -8,7 +8,7 @@ arXiv:2409.14307.
     a scale and zero point a step (TPQ, eq. 13, 14)      passes.learned_table, QuantizeActivations
     entries moved by their own samples (sec. 4.2)        training.LazyAdam
     |B(x) - B_q(x_q)|^2, block by block (BKD, eq. 15)    passes.Reconstruct, learned_steps.InSteps
-    all blocks together behind it (ours)                 passes.Distill, Imitation
+    all blocks together behind it (ours)                 passes.Distill, Relations
 
 `dilation` says where weights are dilated: "on" everywhere, "balanced" everywhere but only as far as
 it lowers the sum of both rounding errors, "off", or "best", of these three and of SmoothQuant's
@@ -28,8 +28,10 @@ shares of the range. Moments of Adam are kept for each entry of a table, where t
 code of the authors throws them away after each step. 5,000 steps a block become a few hundred. A
 block that ends worse than it began keeps its start. Attention products stay in 16 bits. The paper
 ends with the last block; here all blocks are then tuned together for `finetune` steps, norms and
-biases with them, by the error of the network's prediction as the sampler weighs it: blocks trained
-one after another leave an error that only the whole network can take back.
+biases with them, by the error of the network's prediction as the sampler weighs it, plus
+`relations` times that of how positions relate inside the last block (MPQ-DM's distillation, which
+leaves the loss and is for the pictures): blocks trained one after another leave an error that only
+the whole network can take back.
 
 `dilatequant-faithful` is the paper's recipe at the same budget: dilation everywhere by the
 published formula, weights from round to nearest, ranges of least error to the power 2.4.
@@ -59,13 +61,13 @@ from bitscape.passes import (
     Dilate,
     Distill,
     Greedy,
-    Imitation,
     Index,
     InSteps,
     Pass,
     QuantizeActivations,
     QuantizeWeights,
     Reconstruct,
+    Relations,
     Rule,
     Smooth,
     Training,
@@ -102,6 +104,7 @@ class DilateQuant(Method):
     range_rate: float = 0.002
     finetune: int = 400
     finetune_rate: float = 3e-4
+    relations: float = 4.0
     start_samples: int | None = 64
     greedy: bool = True
     range: str = "mse"
@@ -171,7 +174,7 @@ def blocks(method: DilateQuant, ranges: QuantizeActivations) -> Reconstruct:
 
 
 def finetuned(start: tuple[Pass, ...], method: DilateQuant) -> Distill:
-    """All blocks together behind `start`, by the prediction's error as the sampler weighs it."""
+    """All blocks together behind `start`, by weighed predictions and relations of positions."""
     training = Training(method.finetune, method.batch, method.finetune_rate)
-    objective = Imitation(blocks=0.0, weigh=True)
+    objective = Relations(method.relations, weigh=True, smooth=False)
     return Distill(start, objective, training, start_samples=method.start_samples)

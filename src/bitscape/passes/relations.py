@@ -11,12 +11,7 @@ from bitscape.algorithms.relations import as_tokens, relation_loss
 from bitscape.calibration import CalibrationSet
 from bitscape.formats import QuantScheme
 from bitscape.passes.base import Context, Field
-from bitscape.passes.objectives import (
-    Answer,
-    Comparison,
-    Losses,
-    prediction_error,
-)
+from bitscape.passes.objectives import Answer, Comparison, Imitation, Losses
 from bitscape.structure import Call, Lesson, Pipeline
 
 
@@ -65,7 +60,9 @@ class Relations(Comparison):
     square of one at as many positions: each step then contributes one KL, where the paper has one
     for all the steps that are averaged. With `weigh` the first term of a diffusion model's sample
     is multiplied by what an error at its step weighs in the sample drawn (`WeighsSteps`): most
-    where there is most noise, where predictions are easiest.
+    where there is most noise, where predictions are easiest. Without `smooth` the features of each
+    sample count alone, as they have to where calls hold unrelated ones. In families with logits the
+    first term is `Imitation`'s divergence of theirs.
     """
 
     weight: float = 4.0
@@ -73,6 +70,7 @@ class Relations(Comparison):
     itself: bool = False
     rows: int = 512
     weigh: bool = False
+    smooth: bool = True
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.temperature <= 0 or self.rows < 1:
@@ -89,17 +87,17 @@ class Relations(Comparison):
     def __call__(
         self, pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer | None
     ) -> Losses:
-        """ "loss", the "distance" of the predictions, weighed if asked for, and the "relations".
+        """What `Imitation` names, the predictions weighed if asked for, and the "relations".
 
-        The last is 0 for a lesson of another sub-network than the block: losses are averaged over
+        The last are 0 for a lesson of another sub-network than the block: losses are averaged over
         lessons and processes by their names.
         """
         assert teacher is not None
-        distance = prediction_error(pipeline, lesson, student, teacher, weigh=self.weigh)
-        nothing = torch.zeros((), device=distance.device)
-        losses = {"loss": distance, "distance": distance.detach(), "relations": nothing}
+        answers = Answer(student.output, {}), Answer(teacher.output, {})
+        losses = dict(Imitation(blocks=0.0, weigh=self.weigh)(pipeline, lesson, *answers))
+        losses["relations"] = torch.zeros((), device=student.output.device)
         for name in student.inside:
-            steps = steps_joined(lesson)
+            steps = steps_joined(lesson) if self.smooth else 1
             pairs = zip(student.inside[name], teacher.inside[name], strict=True)
             found = [
                 relation_loss(
@@ -114,7 +112,7 @@ class Relations(Comparison):
             if not found:
                 continue
             relations = torch.stack(found).mean()
-            losses["loss"] = distance + self.weight / student.output.shape[1] * relations
+            losses["loss"] = losses["loss"] + self.weight / student.output.shape[1] * relations
             losses["relations"] = relations.detach()
         return losses
 
