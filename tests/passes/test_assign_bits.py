@@ -33,6 +33,7 @@ from bitscape.passes import (
     run,
 )
 from bitscape.passes.assign_bits import halves
+from bitscape.passes.quantize_weights import weight_sites
 from bitscape.quantizers import minmax, quantize_weight, weight_grid
 from bitscape.structure import Kind, Pipeline, Role, Site, StepClock, invoke
 
@@ -112,12 +113,16 @@ def test_mixed_rows_come_back_from_a_file_of_the_planned_size(
     assert inspected["nominal_weight_bits"] == 2 * cost.weights
 
 
-def test_every_site_has_rows_of_mixed_width_and_one_scale_a_row(mixed: Pipeline) -> None:
+def test_every_site_has_rows_of_mixed_width_with_the_scales_of_any_other(mixed: Pipeline) -> None:
     widths = set()
-    for layer in quantized_sites(mixed.network).values():
+    schemes = {s.name: w for s, w in weight_sites(mixed, parse_scheme("W2A16"))}
+    for name, layer in quantized_sites(mixed.network).items():
         assert isinstance(layer, QuantLinear | QuantConv2d) and layer.coded is not None
         assert isinstance(layer.coded.scheme.format, MixedInt)
-        assert layer.coded.grid_scale.numel() == len(layer.coded.codes)
+        # A row has one, or one for each half of an input that is joined of two.
+        assert layer.coded.scheme.granularity == schemes[name].granularity
+        groups = schemes[name].granularity.groups(layer.coded.codes.shape[1])
+        assert layer.coded.grid_scale.numel() == len(layer.coded.codes) * groups
         widths |= set(layer.coded.scheme.format.widths)
     assert widths == {1, 2, 3}
 

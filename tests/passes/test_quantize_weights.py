@@ -1,6 +1,7 @@
 """Weights to codes: which sites, in which order, and after a kill."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bitscape.calibration import CalibrationSet
-from bitscape.formats import parse_scheme
+from bitscape.formats import MixedInt, parse_scheme
 from bitscape.models import FAMILIES
 from bitscape.nn import QuantConv2d, QuantLinear, quantized_sites
 from bitscape.passes import (
@@ -170,3 +171,5 @@ def test_a_row_has_one_scale_where_those_of_splits_would_be_narrow(
     conv = torch.nn.Conv2d(sum(splits), 4, 3)
     site = Site("conv", Role.CONV, Kind.CONV, splits=splits)
     assert str(within_splits(scheme, site, conv)) == f"int4@{expected}"
+    mixed = replace(scheme, format=MixedInt(4, (3, 4, 4, 5)))
+    assert str(within_splits(mixed, site, conv)) == f"int4rows@{expected}"

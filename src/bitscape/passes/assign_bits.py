@@ -13,7 +13,7 @@ from bitscape.calibration import Rows, RowSamples
 from bitscape.formats import Int, MixedInt, QuantScheme, SiteScheme, TensorScheme
 from bitscape.passes.base import Context, Field, with_sites
 from bitscape.passes.quantize_activations import QuantizeActivations
-from bitscape.passes.quantize_weights import check_weights, weight_sites
+from bitscape.passes.quantize_weights import check_weights, weight_sites, within_splits
 from bitscape.passes.rounders import Nearest, Rounder
 from bitscape.passes.sampled_inputs import sampled_inputs
 from bitscape.passes.site_rows import SiteRows
@@ -75,9 +75,11 @@ class AssignBits:
         """The scheme of one site with the widths of its rows."""
         scheme = context.scheme.at(site.role.value, site.name)
         view = SiteRows.of(samples.rows(), site, scheme.activation, pipeline, self.activations)
-        W = matrix_of(layer_of(pipeline.network, site.name))
+        layer = layer_of(pipeline.network, site.name)
+        W = matrix_of(layer)
         assert scheme.weight is not None and isinstance(scheme.weight.format, Int)
-        base, errors = scheme.weight.format.bits, self.errors(W, scheme.weight, view)
+        base = scheme.weight.format.bits
+        errors = self.errors(W, within_splits(scheme.weight, site, layer), view)
         offsets = self.choose(W, errors)
         widths = tuple((offsets + base).tolist())
         picked = errors.gather(0, (offsets + 1)[None]).sum()

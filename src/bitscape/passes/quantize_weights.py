@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bitscape.calibration import Hessian, PairedInputs, Unit, Whole, hessian_of, stream
-from bitscape.formats import Granularity, MixedInt, QuantScheme, TensorScheme, tensor_cost
+from bitscape.formats import Granularity, QuantScheme, TensorScheme, tensor_cost
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.passes.base import Context, Field
 from bitscape.passes.finished import read_finished, write_finished
@@ -114,11 +114,8 @@ def within_splits(scheme: TensorScheme, site: Site, layer: nn.Module) -> TensorS
     A scale for each row becomes one for each group of columns as wide as the splits allow, their
     greatest common divisor, so that a half with larger inputs can have a finer grid. Rows keep one
     scale, which every kernel can read as well, where groups would be narrow: more of them than
-    splits and under 32 channels each would cost memory and a product apiece. So do rows of mixed
-    width: at these widths scales would cost up to half a bit a weight.
+    splits and under 32 channels each would cost memory and a product apiece.
     """
-    if isinstance(scheme.format, MixedInt):
-        return scheme
     if not site.splits or scheme.granularity.kind != "channel":
         return scheme
     width = math.gcd(*site.splits)
