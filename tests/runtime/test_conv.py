@@ -97,12 +97,25 @@ def test_steps_bring_their_own_scale_and_zero_point(steps: list[list[int]]) -> N
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("scheme", ["W2A4,static", "W3A6,static", "W4A8,static"])
+@pytest.mark.parametrize(
+    ("scheme", "splits"),
+    [
+        ("W2A4,static", (16, 8)),
+        ("W3A6,static", (16, 8)),
+        ("W4A8,static", (16, 8)),
+        # A scale for each half of a row.
+        ("W2A4@g108,static", (12, 12)),
+        ("W3A6@g108,static", (12, 12)),
+    ],
+)
 @pytest.mark.parametrize("kernel", ["onednn-conv-static", "dequant"])
-def test_rows_of_mixed_width_are_evaluated(kernel: str, scheme: str) -> None:
-    if KERNELS[kernel].supports(make(scheme, mixed=True), MACHINE) is not None:
+def test_rows_of_mixed_width_are_evaluated(
+    kernel: str, scheme: str, splits: tuple[int, int]
+) -> None:
+    layer = make(scheme, mixed=True, splits=splits)
+    assert KERNELS[kernel].supports(layer, ALL) is None
+    if KERNELS[kernel].supports(layer, MACHINE) is not None:
         pytest.skip("this machine lacks the instructions")
-    layer = make(scheme, mixed=True, splits=(16, 8))
     x = torch.randn(2, 24, 6, 6)
     expected, found = layer(x), KERNELS[kernel].build(layer)(x)
     assert float((found - expected).abs().max() / expected.abs().max()) <= 1e-5
