@@ -44,10 +44,10 @@ the step's row of each table is looked up, and a multiplication fused in the rou
 could not be folded.
 
 Use. For static ranges at four bits, where training does nearly all: on the small DiT of the zoo at
-W4A4,static the denoising loss above full precision falls from 360 % (RTN) and 154 % (untrained, by
-GPTQ) to 91 % (blocks) and 52 % (tuned together), in 67 seconds of one core. Behind training neither
-dilation nor a range for each step is seen, and full dilation is worse than none; the distance of
-pictures falls less than the loss. docs/diffusion.md has the table.
+W4A4,static the denoising loss above full precision falls from 360 % (RTN) and 126 % (untrained, by
+GPTQ) to 74 % (blocks) and 47 % (tuned together), in 75 seconds of one core. Behind training neither
+dilation alone nor a range for each step is seen, and full dilation is worse than none; the distance
+of pictures falls less than the loss. docs/diffusion.md has the table.
 """
 
 from collections.abc import Mapping

@@ -18,11 +18,10 @@ rank 32 tap by tap. `mpq-dm` trains the weights themselves unless it is given a 
 where the row that wins gains more than the other loses, by the errors that GPTQ leaves at steps it
 has not read, rounds by GPTQ without a scale, and compares sharper relations. It weighs the error of
 a prediction by what the sampler makes of it (`weigh`): errors where there is little noise are a
-hundred times as large and move the picture least. `bits` "kurtosis" and
-"uniform" are there to compare with: the latter moves no row, and differs in nothing else, with the
-widths stored as well. `plus` gives a tenth of the rows one bit more and takes
-none away: 0.1 bits a weight. `balanced` puts the paper's scale of inputs first, `itself` keeps each
-position's similarity to itself.
+hundred times as large and move the picture least. `bits` "kurtosis" and "uniform" are there to
+compare with: the latter moves no row, and differs in nothing else, with the widths stored as well.
+`plus` gives a tenth of the rows one bit more and takes none away: 0.1 bits a weight. `balanced`
+puts the paper's scale of inputs first, `itself` keeps each position's similarity to itself.
 
 What is trained. The weights at sites of few bits or their corrections, the scales of their rows and
 the static ranges of inputs; in `mpq-dm` also norms, biases, embeddings and layers of 16 bits, which
