@@ -127,7 +127,8 @@ class Imitation(Comparison):
         assert teacher is not None
         if pipeline.adapter.discrete:
             return self._of_logits(pipeline, student.output, teacher.output)
-        prediction = prediction_error(pipeline, lesson, student, teacher, weigh=self.weigh)
+        weights = influences(pipeline, lesson) if self.weigh else None
+        prediction = relative_error(student.output, teacher.output, weights)
         loss, pairs = prediction, _pairs(student.inside, teacher.inside)
         if pairs:
             loss = (
@@ -192,14 +193,6 @@ def relative_error(
     error = (y.float().flatten(1) - wide).square().sum(dim=1)
     relative = error / wide.square().sum(dim=1).clamp(min=1e-30)
     return (relative if weights is None else weights * relative).mean()
-
-
-def prediction_error(
-    pipeline: Pipeline, lesson: Lesson, student: Answer, teacher: Answer, *, weigh: bool
-) -> Float[Tensor, ""]:
-    """`relative_error` of the student's prediction, its samples weighed by `influences` or not."""
-    weights = influences(pipeline, lesson) if weigh else None
-    return relative_error(student.output, teacher.output, weights)
 
 
 def influences(pipeline: Pipeline, lesson: Lesson) -> Float[Tensor, " sample"] | None:

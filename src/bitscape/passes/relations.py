@@ -89,8 +89,8 @@ class Relations(Comparison):
     ) -> Losses:
         """What `Imitation` names, the predictions weighed if asked for, and the "relations".
 
-        The last are 0 for a lesson of another sub-network than the block: losses are averaged over
-        lessons and processes by their names.
+        "relations" is 0 for a lesson of another sub-network than the block: losses are averaged
+        over lessons and processes by their names.
         """
         assert teacher is not None
         answers = Answer(student.output, {}), Answer(teacher.output, {})
