@@ -4,20 +4,19 @@ import pytest
 import torch
 
 from bitscape.algorithms import FittedGroups, FixedGrids
-from bitscape.formats import parse_scheme
+from bitscape.formats import parse_tensor_scheme
 from bitscape.quantizers import dequantize_weight, minmax, quantize_weight, weight_grid
 
 SCHEMES = [
-    "W4A16", "W2A16,asym", "W4A16@g16", "W3A16@g8,asym", "We2m3A16", "WternaryA16", "FP8",
-    "MXFP4A16", "NVFP4A16",
+    "int4@channel", "uint2@channel", "int4@g16", "uint3@g8", "int4@s30+10+24", "uint2@tensor",
+    "e2m3@channel", "ternary@channel", "e4m3@channel", "e2m1@g32*e8m0", "e2m1@g16*e4m3",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", SCHEMES)
 def test_rounded_columns_are_codes_of_the_grid(text: str) -> None:
     W = torch.randn(24, 64, generator=torch.Generator().manual_seed(0))
-    scheme = parse_scheme(text).default.weight
-    assert scheme is not None
+    scheme = parse_tensor_scheme(text)
     fixed = FixedGrids.of(W, scheme, minmax)
     W_hat = torch.cat([fixed.round(W[:, q : q + 1], q) for q in range(64)], dim=1)
     grid = fixed.grid()
@@ -26,11 +25,10 @@ def test_rounded_columns_are_codes_of_the_grid(text: str) -> None:
     assert torch.equal(grid.scale, weight_grid(W, scheme, minmax).scale)
 
 
-@pytest.mark.parametrize("text", ["W4A16@g16", "W3A16@g8,asym", "MXFP4A16"])
+@pytest.mark.parametrize("text", ["int4@g16", "uint3@g8", "e2m1@g32*e8m0"])
 def test_groups_fitted_in_turn_are_those_fitted_at_once(text: str) -> None:
     W = torch.randn(24, 64, generator=torch.Generator().manual_seed(0))
-    scheme = parse_scheme(text).default.weight
-    assert scheme is not None
+    scheme = parse_tensor_scheme(text)
     fitted = FittedGroups(scheme, minmax)
     assert fitted.group is not None
     for start in range(0, 64, fitted.group):

@@ -35,7 +35,7 @@ def test_cost_equals_the_bytes_written(text: str, shape: tuple[int, int]) -> Non
     rows, columns = shape
     packed = pack_codes(torch.zeros(shape, dtype=torch.uint8), scheme.format)
     one_scale = scheme.granularity.kind == "tensor"
-    grid = (1, 1) if one_scale else (rows, scheme.granularity.groups(columns))
+    grid = (1, 1) if one_scale else (rows, len(scheme.granularity.runs(columns)))
     dtype = {8: torch.uint8, 16: torch.float16, 32: torch.float32}[scheme.scale_bits]
     scales = torch.zeros(grid, dtype=dtype)
     zeros = torch.zeros(grid[1], grid[0], dtype=torch.uint8)

@@ -144,7 +144,9 @@ def test_unknown_formats_are_refused(name: str) -> None:
         parse_format(name)
 
 
-@pytest.mark.parametrize("text", ["int4", "int4@row", "int4@g", "int4@channel*", "@token"])
+@pytest.mark.parametrize(
+    "text", ["int4", "int4@row", "int4@g", "int4@channel*", "@token", "int4@s", "int4@s8+"]
+)
 def test_unknown_tensor_schemes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="unknown tensor scheme"):
         parse_tensor_scheme(text)
@@ -154,6 +156,12 @@ def test_unknown_tensor_schemes_are_refused(text: str) -> None:
 def test_codes_beyond_a_byte_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="at most 8 bits"):
         parse_scheme(text)
+
+
+def test_splits_have_widths_of_their_own() -> None:
+    scheme = parse_tensor_scheme("uint3@s324+288")
+    assert scheme.granularity == Granularity("split", widths=(324, 288))
+    assert str(scheme) == "uint3@s324+288"
 
 
 def test_codebooks_come_by_tile_and_nothing_else_does() -> None:

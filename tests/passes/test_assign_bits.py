@@ -121,8 +121,8 @@ def test_every_site_has_rows_of_mixed_width_with_the_scales_of_any_other(mixed: 
         assert isinstance(layer.coded.scheme.format, MixedInt)
         # A row has one, or one for each half of an input that is joined of two.
         assert layer.coded.scheme.granularity == schemes[name].granularity
-        groups = schemes[name].granularity.groups(layer.coded.codes.shape[1])
-        assert layer.coded.grid_scale.numel() == len(layer.coded.codes) * groups
+        runs = schemes[name].granularity.runs(layer.coded.codes.shape[1])
+        assert layer.coded.grid_scale.numel() == len(layer.coded.codes) * len(runs)
         widths |= set(layer.coded.scheme.format.widths)
     assert widths == {1, 2, 3}
 

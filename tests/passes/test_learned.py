@@ -4,21 +4,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bitscape.formats import TensorScheme, parse_scheme
+from bitscape.formats import parse_tensor_scheme
 from bitscape.nn import QuantLinear
 from bitscape.passes import Clip, Learned, Nearest, Rounded, UpOrDown
 from bitscape.passes.learned import Affine, LearnedLayer, Settled, starting_affine
 from bitscape.quantizers import dequantize_weight, from_groups, to_groups
 from bitscape.structure import Role, Site, StepClock
 
-SCHEMES = ["W4A16", "W3A16,asym", "W3A16@g8", "We2m1A16", "WternaryA16", "MXFP4A16", "NVFP4A16"]
+SCHEMES = [
+    "int4@channel", "uint3@channel", "int3@g8", "int3@s20+12", "uint3@s6+26", "e2m1@channel",
+    "ternary@channel", "e2m1@g32*e8m0", "e2m1@g16*e4m3",
+]  # fmt: skip
 every_scheme = pytest.mark.parametrize("text", SCHEMES)
-
-
-def weight_scheme(text: str) -> TensorScheme:
-    scheme = parse_scheme(text).default.weight
-    assert scheme is not None
-    return scheme
 
 
 def matrix() -> Tensor:
@@ -28,7 +25,7 @@ def matrix() -> Tensor:
 @every_scheme
 @pytest.mark.parametrize("rule", ["minmax", "mse"])
 def test_clipping_starts_at_rounding_to_nearest(text: str, rule: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     ours, expected = Clip(rule).start(W, scheme), Nearest(rule)(W, scheme)
     found = ours.rounded(W)
     torch.testing.assert_close(found.grid.scale, expected.grid.scale, rtol=1e-3, atol=0)
@@ -38,14 +35,14 @@ def test_clipping_starts_at_rounding_to_nearest(text: str, rule: str) -> None:
 
 
 def test_clipping_without_a_search_starts_there_exactly() -> None:
-    W, scheme = matrix(), weight_scheme("W4A16")
+    W, scheme = matrix(), parse_tensor_scheme("int4@channel")
     found, expected = Clip().start(W, scheme).rounded(W), Nearest()(W, scheme)
     assert torch.equal(found.codes, expected.codes)
     assert torch.equal(found.grid.scale, expected.grid.scale)
 
 
 def test_each_end_of_a_range_has_a_factor_of_its_own() -> None:
-    W, scheme = matrix(), weight_scheme("W3A16,asym")
+    W, scheme = matrix(), parse_tensor_scheme("uint3@channel")
     learned = Clip().start(W, scheme)
     factors = {"lower": 0.5, "upper": 0.8}
     whole = torch.sigmoid(torch.tensor(4.0))
@@ -63,7 +60,7 @@ def test_each_end_of_a_range_has_a_factor_of_its_own() -> None:
 
 
 def test_undecided_weights_cost_their_pressure_after_the_warm_up() -> None:
-    W, scheme = matrix(), weight_scheme("W4A16")
+    W, scheme = matrix(), parse_tensor_scheme("int4@channel")
 
     def penalty(progress: float, **words: float) -> float:
         return float(UpOrDown(**words).start(W, scheme).penalty(progress).detach())
@@ -77,7 +74,7 @@ def test_undecided_weights_cost_their_pressure_after_the_warm_up() -> None:
 
 @every_scheme
 def test_ranges_and_shares_have_gradients(text: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     for learner in (Clip(), UpOrDown()):
         learned = learner.start(W, scheme)
         assert isinstance(learned, nn.Module)
@@ -88,23 +85,23 @@ def test_ranges_and_shares_have_gradients(text: str) -> None:
 
 @every_scheme
 def test_rounding_up_or_down_starts_at_the_weight_itself(text: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     learned = UpOrDown("minmax").start(W, scheme)
     expected = Nearest("minmax")(W, scheme)
     grouped, grid, fmt = to_groups(W, scheme.granularity), learned.grid, scheme.format
     zero = 0 if grid.zero is None else grid.zero
     ends = [(end - zero) * grid.scale for end in (fmt.lowest, fmt.highest)]
     # Where the grid ends before a weight does, as powers of two may, it starts at that end.
-    reach = from_groups(grouped.clamp(*ends), W.shape)
+    reach = from_groups(grouped.clamp(*ends), W.shape, scheme.granularity)
     torch.testing.assert_close(learned.weight(W), reach, rtol=0, atol=1e-4)
     found = learned.rounded(W)
     # Ties fall either way; everything else is rounded to nearest.
     assert (found.codes == expected.codes).float().mean() > 0.97
 
 
-@pytest.mark.parametrize("text", ["W4A16", "W3A16,asym", "We2m1A16"])
+@pytest.mark.parametrize("text", ["int4@channel", "uint3@channel", "e2m1@channel"])
 def test_hard_rounding_lies_at_a_neighbour(text: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     learned = UpOrDown().start(W, scheme)
     [v] = learned.parameters()
     v.data = torch.randn(v.shape, generator=torch.Generator().manual_seed(1)) * 5
@@ -118,7 +115,7 @@ def test_hard_rounding_lies_at_a_neighbour(text: str) -> None:
 
 @every_scheme
 def test_a_greedy_start_is_gptq(text: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     X = torch.randn(100, 32, generator=torch.Generator().manual_seed(3)).cumsum(dim=1)
     learner = UpOrDown(greedy=True)
     assert learner.seed is not None
@@ -127,7 +124,7 @@ def test_a_greedy_start_is_gptq(text: str) -> None:
 
 
 def test_settled_rounding_is_what_its_codes_say() -> None:
-    W, scheme = matrix(), weight_scheme("W3A16")
+    W, scheme = matrix(), parse_tensor_scheme("int3@channel")
     learned = UpOrDown().start(W, scheme)
     found = learned.rounded(W)
     expected = dequantize_weight(found.codes, found.grid, scheme)
@@ -152,5 +149,5 @@ def test_a_learnt_basis_changes_nothing_without_rounding(shift: bool) -> None:
     affine = starting_affine((x.amin(0), x.amax(0)), [linear.weight.detach()], shift=shift)
     assert isinstance(affine, Affine)
     torch.testing.assert_close(
-        LearnedLayer(layer, Exact(weight_scheme("W4A16")), affine)(x), linear(x)
+        LearnedLayer(layer, Exact(parse_tensor_scheme("int4@channel")), affine)(x), linear(x)
     )

@@ -6,18 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from bitscape.formats import TensorScheme, parse_scheme
+from bitscape.formats import parse_tensor_scheme
 from bitscape.passes import InSteps, Nearest
 from bitscape.quantizers import dequantize_weight
 
-SCHEMES = ["W4A16", "W3A16,asym", "W3A16@g8", "We2m1A16"]
+SCHEMES = ["int4@channel", "uint3@channel", "int3@g8", "uint3@s4+12", "e2m1@channel"]
 every_scheme = pytest.mark.parametrize("text", SCHEMES)
-
-
-def weight_scheme(text: str) -> TensorScheme:
-    scheme = parse_scheme(text).default.weight
-    assert scheme is not None
-    return scheme
 
 
 def matrix() -> Tensor:
@@ -26,7 +20,7 @@ def matrix() -> Tensor:
 
 @every_scheme
 def test_a_plain_start_is_rounding_to_nearest(text: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     learned, expected = InSteps().start(W, scheme), Nearest("mse")(W, scheme)
     found = learned.rounded(W)
     assert torch.equal(found.codes, expected.codes)
@@ -37,7 +31,7 @@ def test_a_plain_start_is_rounding_to_nearest(text: str) -> None:
 
 @every_scheme
 def test_a_greedy_start_is_gptq(text: str) -> None:
-    W, scheme = matrix(), weight_scheme(text)
+    W, scheme = matrix(), parse_tensor_scheme(text)
     X = torch.randn(60, 16, generator=torch.Generator().manual_seed(3)).cumsum(dim=1)
     learner = InSteps(greedy=True)
     assert learner.seed is not None
@@ -50,7 +44,7 @@ def test_a_greedy_start_is_gptq(text: str) -> None:
 
 
 def test_a_movement_of_one_is_one_step() -> None:
-    W, scheme = matrix() / 4, weight_scheme("W4A16")
+    W, scheme = matrix() / 4, parse_tensor_scheme("int4@channel")
     learned = InSteps("minmax").start(W, scheme)
     before = learned.weight(W).detach()
     inside = before.abs() < before.abs().amax(dim=1, keepdim=True)
@@ -63,7 +57,7 @@ def test_a_movement_of_one_is_one_step() -> None:
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5])
 def test_a_step_grows_by_the_exponential_of_its_own_rate(ratio: float) -> None:
-    W, scheme = matrix(), weight_scheme("W4A16")
+    W, scheme = matrix(), parse_tensor_scheme("int4@channel")
     learned = InSteps(rate=0.02, scale_rate=0.02 * ratio).start(W, scheme)
     before = learned.rounded(W).grid.scale
     with torch.no_grad():

@@ -155,20 +155,18 @@ def test_scales_of_a_weight_do_not_cross_a_split() -> None:
     assert split
     for site, scheme in split:
         columns = pipeline.network.get_submodule(site.name).weight[0].numel()
-        boundary = columns * site.splits[0] // sum(site.splits)
-        assert boundary % scheme.granularity.size == 0
+        widths = [columns * width // sum(site.splits) for width in site.splits]
+        assert list(scheme.granularity.runs(columns)) == widths
 
 
 @pytest.mark.parametrize(
     ("splits", "expected"),
-    [((64, 32), "g288"), ((8, 8), "g72"), ((36, 32), "channel"), ((32, 16), "channel")],
+    [((), "channel"), ((8, 8), "g72"), ((64, 32), "s576+288"), ((36, 32), "s324+288")],
 )
-def test_a_row_has_one_scale_where_those_of_splits_would_be_narrow(
-    splits: tuple[int, ...], expected: str
-) -> None:
+def test_a_row_has_a_scale_for_each_split(splits: tuple[int, ...], expected: str) -> None:
     scheme = parse_scheme("W4A16").default.weight
     assert scheme is not None
-    conv = torch.nn.Conv2d(sum(splits), 4, 3)
+    conv = torch.nn.Conv2d(sum(splits) or 12, 4, 3)
     site = Site("conv", Role.CONV, Kind.CONV, splits=splits)
     assert str(within_splits(scheme, site, conv)) == f"int4@{expected}"
     mixed = replace(scheme, format=MixedInt(4, (3, 4, 4, 5)))

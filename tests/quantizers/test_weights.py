@@ -3,7 +3,9 @@ import torch
 
 from bitscape.formats import (
     Codebook,
+    Granularity,
     Int,
+    MixedInt,
     TensorScheme,
     known_schemes,
     parse_scheme,
@@ -13,6 +15,7 @@ from bitscape.quantizers import (
     RANGES,
     dequantize_weight,
     fake_quantize,
+    from_groups,
     minmax,
     quantize_weight,
     to_groups,
@@ -27,7 +30,7 @@ WEIGHTS = sorted(
         if (w := parse_scheme(name).default.weight) is not None
         and not isinstance(w.format, Codebook)
     }
-    | {"ternary@channel", "e3m0@g32", "uint2@g64", "uint4@tensor"}
+    | {"ternary@channel", "e3m0@g32", "uint2@g64", "uint4@tensor", "int4@s80+48", "uint2@s3+125"}
 )
 
 
@@ -46,7 +49,7 @@ def test_codes_decode_to_the_fake_quantized_weight(text: str, rule: str) -> None
     assert int(codes.max()) < 1 << scheme.format.code_bits
     found = dequantize_weight(codes, grid, scheme)
     grouped = fake_quantize(to_groups(W, scheme.granularity), grid, scheme.format)
-    assert torch.equal(found, grouped.view_as(W))
+    assert torch.equal(found, from_groups(grouped, W.shape, scheme.granularity))
     assert torch.equal(quantize_weight(found, grid, scheme), codes)
 
 
@@ -70,6 +73,29 @@ def test_smaller_groups_lose_less() -> None:
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.parametrize("rule", RANGES)
+@pytest.mark.parametrize("number", ["int3", "uint4", "ternary"])
+def test_splits_are_weights_of_their_own(number: str, rule: str) -> None:
+    W, widths = weight(), [100, 28]
+    scheme = parse_tensor_scheme(f"{number}@s{widths[0]}+{widths[1]}")
+    grid = weight_grid(W, scheme, RANGES[rule])
+    halves = W.split(widths, 1), quantize_weight(W, grid, scheme).split(widths, 1)
+    for index, (part, found) in enumerate(zip(*halves, strict=True)):
+        alone = parse_tensor_scheme(f"{number}@g{part.shape[1]}")
+        expected = weight_grid(part.contiguous(), alone, RANGES[rule])
+        assert torch.equal(grid.scale[:, index], expected.scale[:, 0])
+        assert torch.equal(found, quantize_weight(part, expected, alone))
+
+
+def test_rows_of_one_bit_have_the_mean_of_each_split() -> None:
+    W = weight()
+    splits = Granularity("split", widths=(100, 28))
+    scheme = TensorScheme(MixedInt(2, (1,) * len(W)), splits)
+    mean = torch.stack([part.abs().mean(dim=1) for part in W.split([100, 28], 1)], dim=1)
+    grid = weight_grid(W, scheme, minmax)
+    torch.testing.assert_close(grid.scale.squeeze(-1), mean, rtol=1e-3, atol=0)
+
+
 def test_half_precision_weights_are_read_in_full() -> None:
     scheme = parse_tensor_scheme("int4@channel")
     W = weight().to(torch.bfloat16)
@@ -80,7 +106,7 @@ def test_half_precision_weights_are_read_in_full() -> None:
 
 
 def test_grid_has_the_shape_of_the_groups() -> None:
-    shapes = {"tensor": (1, 1, 1), "channel": (12, 1, 1), "g64": (12, 2, 1)}
+    shapes = {"tensor": (1, 1, 1), "channel": (12, 1, 1), "g64": (12, 2, 1), "s120+8": (12, 2, 1)}
     for granularity, shape in shapes.items():
         scheme: TensorScheme = parse_tensor_scheme(f"uint4@{granularity}")
         grid = weight_grid(weight(), scheme, minmax)

@@ -1,16 +1,17 @@
 """int8 convolutions equal the fake-quantized layer: padding, splits, steps, rows of mixed width."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from bitscape.formats import MixedInt, TensorScheme, parse_scheme
+from bitscape.formats import Granularity, MixedInt, TensorScheme, parse_scheme
 from bitscape.nn import QuantConv2d, QuantLinear
 from bitscape.quantizers import minmax, quantize_weight, weight_grid
 from bitscape.runtime import KERNELS, Capabilities, pack_network, resident_bytes
-from bitscape.runtime.conv import parts_of
+from bitscape.runtime.conv import Part, parts_of
 from bitscape.structure import Kind, Role, Site, StepClock
 
 KERNEL = KERNELS["onednn-conv-static"]
@@ -32,6 +33,7 @@ def make(
     prologue: str = "",
     rows: int = 1,
     mixed: bool = False,
+    apart: bool = False,
     channels: int = 24,
     **options: object,
 ) -> QuantConv2d:
@@ -45,10 +47,13 @@ def make(
     wanted = parse_scheme(scheme).default
     assert wanted.weight is not None and wanted.activation is not None
     weight = wanted.weight
+    if apart:
+        scales = Granularity("split", widths=tuple(9 * width for width in splits))
+        weight = replace(weight, granularity=scales)
     if mixed:
         base = int(weight.format.bits)
         widths = (base - 1,) * 7 + (base,) * 6 + (base + 1,) * 7
-        weight = TensorScheme(MixedInt(base, widths), weight.granularity)
+        weight = replace(weight, format=MixedInt(base, widths))
     code(layer, weight)
     activation = layer.quantize_activation(wanted.activation)
     columns = max(1, len(splits))
@@ -69,6 +74,8 @@ CASES = {
     "shifted": {"prologue": "shift"},
     "split": {"splits": (16, 8)},
     "split and scaled": {"splits": (10, 14), "prologue": "scale"},
+    "scales apart": {"splits": (10, 14), "apart": True},
+    "scales apart, shifted": {"splits": (17, 7), "apart": True, "prologue": "shift"},
 }
 
 
@@ -98,21 +105,23 @@ def test_steps_bring_their_own_scale_and_zero_point(steps: list[list[int]]) -> N
 
 
 @pytest.mark.parametrize(
-    ("scheme", "splits"),
+    ("scheme", "splits", "apart"),
     [
-        ("W2A4,static", (16, 8)),
-        ("W3A6,static", (16, 8)),
-        ("W4A8,static", (16, 8)),
-        # A scale for each half of a row.
-        ("W2A4@g108,static", (12, 12)),
-        ("W3A6@g108,static", (12, 12)),
+        ("W2A4,static", (16, 8), False),
+        ("W3A6,static", (16, 8), False),
+        ("W4A8,static", (16, 8), False),
+        # A scale for each half of a row, as wide as the other or not.
+        ("W2A4@g108,static", (12, 12), False),
+        ("W3A6@g108,static", (12, 12), False),
+        ("W2A4,static", (14, 10), True),
+        ("W3A6,static", (16, 8), True),
     ],
 )
 @pytest.mark.parametrize("kernel", ["onednn-conv-static", "dequant"])
 def test_rows_of_mixed_width_are_evaluated(
-    kernel: str, scheme: str, splits: tuple[int, int]
+    kernel: str, scheme: str, splits: tuple[int, int], apart: bool
 ) -> None:
-    layer = make(scheme, mixed=True, splits=splits)
+    layer = make(scheme, mixed=True, splits=splits, apart=apart)
     assert KERNELS[kernel].supports(layer, ALL) is None
     if KERNELS[kernel].supports(layer, MACHINE) is not None:
         pytest.skip("this machine lacks the instructions")
@@ -169,6 +178,13 @@ def test_groups_of_one_scale_are_one_part() -> None:
 
 
 @pytest.mark.skipif(not MACHINE.vnni, reason="this machine lacks the instructions")
+def test_a_border_inside_a_channel_leaves_no_product() -> None:
+    # Groups of 500 columns end in the middle of a channel of nine.
+    layer = make("W8A8@g500,static", channels=500)
+    assert Part(55, 56, 0) in parts_of(layer)
+    assert "some of only 1 channels" in str(KERNEL.supports(layer, ALL))
+
+
 def test_any_number_of_wide_parts_is_multiplied() -> None:
     layer = make("W8A8@g288,static", splits=(128, 32), channels=160)
     assert len(parts_of(layer)) == 5

@@ -13,10 +13,10 @@ from bitscape.quantizers import Grid, RangeRule, dequantize, quantize, round_sca
 
 @dataclass(frozen=True)
 class FixedGrids:
-    """Rounds each column on the grid of its group; the grids never change."""
+    """Rounds each column on the grid of its group, `groups` says which; the grids never change."""
 
     format: Format
-    size: int
+    groups: Sequence[int]
     grids: Sequence[Grid]
     group: int | None = None
 
@@ -24,7 +24,9 @@ class FixedGrids:
     def of(cls, W: Float[Tensor, "out in"], scheme: TensorScheme, rule: RangeRule) -> "FixedGrids":
         """The grids that `rule` finds for the original weights."""
         grid = weight_grid(W, scheme, rule)
-        return cls(scheme.format, W.shape[1] // grid.scale.shape[1], _by_column(grid))
+        runs = scheme.granularity.runs(W.shape[1])
+        groups = [group for group, run in enumerate(runs) for _ in range(run)]
+        return cls(scheme.format, groups, _by_column(grid))
 
     def prepare(self, corners: Float[Tensor, "steps width width"], columns: list[int]) -> None:
         """Nothing: grids do not depend on what errors cost."""
@@ -34,7 +36,7 @@ class FixedGrids:
 
     def round(self, columns: Float[Tensor, "out width"], index: int) -> Float[Tensor, "out width"]:
         """`columns` moved onto their grid."""
-        grid = self.grids[index // self.size]
+        grid = self.grids[self.groups[index]]
         return dequantize(quantize(columns, grid, self.format), grid)
 
     def grid(self) -> Grid:

@@ -61,7 +61,7 @@ def tensor_cost(shape: tuple[int, int], scheme: TensorScheme | None) -> WeightCo
         return _codebook_cost(shape, scheme, scheme.format)
     if isinstance(scheme.format, MixedInt):
         return _mixed_cost(shape, scheme, scheme.format)
-    groups = scheme.granularity.groups(columns)
+    groups = len(scheme.granularity.runs(columns))
     scales = 1 if scheme.granularity.kind == "tensor" else rows * groups
     wide = 32 if isinstance(scheme.scale_format, Float) else 0
     zeros = 0 if scheme.symmetric else _zero_bits(scales // groups, groups, scheme)
@@ -106,7 +106,7 @@ def _mixed_cost(shape: tuple[int, int], scheme: TensorScheme, fmt: MixedInt) -> 
     return WeightCost(
         elements=rows * columns,
         code_bits=words * _WORD_BITS,
-        scale_bits=rows * scheme.granularity.groups(columns) * scheme.scale_bits,
+        scale_bits=rows * len(scheme.granularity.runs(columns)) * scheme.scale_bits,
         other_bits=packed_words(rows, 2) * _WORD_BITS + _SHAPE_BITS,
         format_bits=fmt.bits,
     )

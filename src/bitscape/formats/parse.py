@@ -40,7 +40,7 @@ from bitscape.formats.ternary import Ternary
 
 _FORMAT = re.compile(r"(?P<int>u?int)(\d)|e(\d)m(\d)|codebook(\d)x(\d)|int(\d)rows")
 _TENSOR = re.compile(
-    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|[gt][1-9]\d*)"
+    r"(?P<format>\w+)@(?P<reach>tensor|channel|token|step|[gt][1-9]\d*|s[1-9]\d*(\+[1-9]\d*)*)"
     r"(\*(?P<scale>\w+))?(?P<dynamic>,dynamic)?"
 )
 _WIDTH = r"([1-8]|16|e\dm\d|ternary)"
@@ -113,7 +113,7 @@ def parse_tensor_scheme(text: str) -> TensorScheme:
     if match is None:
         raise ValueError(
             f"unknown tensor scheme {text!r}: write format@tensor, @channel, @token, @step or "
-            f"@g<size>, then *<scale format> and ,dynamic where they apply"
+            f"@g<size>, @s<width>+<width>, then *<scale format> and ,dynamic where they apply"
         )
     scale = match["scale"]
     number = parse_format(match["format"])
@@ -222,6 +222,8 @@ def _number(width: str, unsigned: bool, scheme: str) -> Format | None:
 
 
 def _granularity(text: str) -> Granularity:
+    if text[0] == "s" and text[1:2].isdecimal():
+        return Granularity("split", widths=tuple(map(int, text[1:].split("+"))))
     if text[1:].isdecimal():
         return Granularity("group" if text[0] == "g" else "tile", int(text[1:]))
     kinds: tuple[GranularityKind, ...] = get_args(GranularityKind)

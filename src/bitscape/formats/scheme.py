@@ -14,7 +14,7 @@ from bitscape.formats.power import E8M0
 
 FULL_BITS = 16
 
-GranularityKind = Literal["tensor", "channel", "group", "tile", "token", "step"]
+GranularityKind = Literal["tensor", "channel", "group", "split", "tile", "token", "step"]
 
 
 @dataclass(frozen=True)
@@ -22,26 +22,39 @@ class Granularity:
     """Which elements share one scale.
 
     "tensor": all of them; "channel": an output channel of a weight; "group": `size` neighbours
-    along the last axis; "tile": about `size` weights in a rectangle; "token": a token of an
-    activation; "step": all of them, at one row of a step table.
+    along the last axis; "split": neighbours as well, in runs of `widths` that may differ; "tile":
+    about `size` weights in a rectangle; "token": a token of an activation; "step": all of them, at
+    one row of a step table.
     """
 
     kind: GranularityKind
     size: int | None = None
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.kind in ("group", "tile")) != (self.size is not None):
             raise ValueError(
                 f"a size belongs to groups and tiles only, got {self.kind!r} with {self.size}"
             )
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"a group has at least 1 element, got {self.size}")
+        if (self.kind == "split") != bool(self.widths):
+            raise ValueError(f"widths belong to splits only, got {self.kind!r} with {self.widths}")
+        if any(size < 1 for size in (*self.widths, 1 if self.size is None else self.size)):
+            raise ValueError(f"a group has at least 1 element, got {self.size or self.widths}")
 
     def __str__(self) -> str:
+        if self.widths:
+            return f"s{'+'.join(map(str, self.widths))}"
         return self.kind if self.size is None else f"{self.kind[0]}{self.size}"
 
-    def groups(self, width: int) -> int:
-        """The number of groups in a row of `width`: 1 unless by group, which must divide it."""
+    def runs(self, width: int) -> tuple[int, ...]:
+        """How many neighbours of a row of `width` share each scale: all of them, unless by group.
+
+        Raises ValueError for groups or splits that do not make up the row.
+        """
+        if self.widths:
+            if sum(self.widths) != width:
+                raise ValueError(f"splits of {self.widths} do not make up a width of {width}")
+            return self.widths
         size = self.size if self.kind == "group" and self.size is not None else width
         if width % size:
             divisors = [divisor for divisor in range(1, width + 1) if width % divisor == 0]
@@ -50,7 +63,7 @@ class Granularity:
                 f"groups of {size} do not divide a width of {width}: the nearest sizes are "
                 f"{', '.join(map(str, sorted(nearest)))}"
             )
-        return width // size
+        return (size,) * (width // size)
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,8 @@ class TensorScheme:
 
     Asymmetric means an integer zero point, hence unsigned integers; every other format is
     symmetric. A dynamic scale is computed from the tensor itself at run time and never stored.
-    `scale_format` None keeps scales in floating point (float16 by group, float32 otherwise).
+    `scale_format` None keeps scales in floating point (float16 where a row has several, float32
+    otherwise).
     Codebooks, and they alone, come by tile: each has its centroids, 8-bit integers under one
     float16 scale.
     """
@@ -93,7 +107,7 @@ class TensorScheme:
         """Bits of one stored scale; the one tensor-wide scale of NVFP4 is counted apart."""
         if self.scale_format is not None:
             return self.scale_format.code_bits
-        return 16 if self.granularity.size is not None else 32
+        return 16 if self.granularity.kind in ("group", "split", "tile") else 32
 
     def code_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """The shape of the codes of a matrix of `shape`: a codebook has one for `dim` columns."""

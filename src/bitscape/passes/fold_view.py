@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -15,8 +15,8 @@ from bitscape.passes.transform import Transform
 from bitscape.quantizers import (
     RangeRule,
     dequantize_weight,
+    group_views,
     quantize_weight,
-    to_groups,
     weight_grid,
 )
 
@@ -57,10 +57,11 @@ class FoldView:
     def dilation(self, *, published: bool) -> Channels:
         """How far each channel's weights can grow, all of its taps and consumers considered."""
         symmetric = all(s is not None and s.symmetric for s in self.schemes)
+        scale_of = partial(dilation_scale, magnitudes=symmetric and not published)
         found = []
         for W, scheme in zip(self.weights, self.schemes, strict=True):
-            grouped = W if scheme is None else to_groups(W, scheme.granularity)
-            entries = dilation_scale([grouped], magnitudes=symmetric and not published)
+            views = [W] if scheme is None else group_views(W, scheme.granularity)
+            entries = torch.cat([scale_of([view]) for view in views])
             # One range for the whole matrix has an entry for every weight, not for every column.
             found.append(entries.view(-1, W.shape[1]).amin(dim=0))
         return self.sample.by_channel(torch.stack(found).amin(dim=0)).amin(dim=1)

@@ -25,6 +25,7 @@ from bitscape.quantizers import (
     Grid,
     bounds_grid,
     dequantize_weight,
+    exact_grid,
     from_groups,
     lsq_quantize,
     quantize_weight,
@@ -104,7 +105,7 @@ class RoundingUp(Learned):
     def _restore(self, share: Tensor, W: Matrix) -> Matrix:
         zero = 0 if self.grid.zero is None else self.grid.zero
         values = (self.low + share * (self.high - self.low) - zero) * self.grid.scale
-        return from_groups(values, W.shape)
+        return from_groups(values, W.shape, self.scheme.granularity)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Clipping(Learned):
         self.lower = nn.Parameter(torch.full_like(low, self.START))
         self.upper = nn.Parameter(torch.full_like(high, self.START))
         # The rule's share of the extremes, so that a basis that is learnt needs no new search.
-        found = range_rule(learner.range)(self._grouped(W), scheme.format, scheme.symmetric)
+        found = exact_grid(W, scheme, range_rule(learner.range))
         whole = bounds_grid(low, high, scheme.format, scheme.symmetric)
         self.share = torch.where(whole.scale == 0, 1.0, found.scale / whole.scale)
 
@@ -141,7 +142,8 @@ class Clipping(Learned):
         grid = self._grid(W)
         scale = stored_scale(grid, self.scheme)
         grouped = to_groups(W, self.scheme.granularity)
-        return from_groups(lsq_quantize(grouped, scale, grid.zero, self.scheme.format), W.shape)
+        rounded = lsq_quantize(grouped, scale, grid.zero, self.scheme.format)
+        return from_groups(rounded, W.shape, self.scheme.granularity)
 
     @torch.no_grad()
     def rounded(self, W: Matrix) -> Rounded:
@@ -158,11 +160,8 @@ class Clipping(Learned):
         return bounds_grid(low, high, self.scheme.format, self.scheme.symmetric)
 
     def _extremes(self, W: Matrix) -> tuple[Tensor, Tensor]:
-        low, high = self._grouped(W).aminmax(dim=-1, keepdim=True)
+        low, high = to_groups(W, self.scheme.granularity).aminmax(dim=-1, keepdim=True)
         return low, high
-
-    def _grouped(self, W: Matrix) -> Tensor:
-        return to_groups(W, self.scheme.granularity)
 
     def _factor(self, v: Tensor) -> Tensor:
         return torch.sigmoid(v) / torch.sigmoid(torch.tensor(self.START))

@@ -79,14 +79,16 @@ class Moving(Learned):
         grid = self._grid()
         scale = stored_scale(grid, self.scheme)
         moved = to_groups(W, self.scheme.granularity) + self.scale * self.v
-        return from_groups(lsq_quantize(moved, scale, grid.zero, self.scheme.format), W.shape)
+        rounded = lsq_quantize(moved, scale, grid.zero, self.scheme.format)
+        return from_groups(rounded, W.shape, self.scheme.granularity)
 
     @torch.no_grad()
     def rounded(self, W: Matrix) -> Rounded:
         """`W` moved, to nearest."""
         grid = round_scale(self._grid(), self.scheme)
         grouped = to_groups(W, self.scheme.granularity) + self.scale * self.v
-        codes = quantize_weight(from_groups(grouped, W.shape), grid, self.scheme)
+        placed = from_groups(grouped, W.shape, self.scheme.granularity)
+        codes = quantize_weight(placed, grid, self.scheme)
         moved = float(self.v.square().mean().sqrt())
         return Rounded(codes, grid, {"moved": moved})
 

@@ -19,9 +19,6 @@ from bitscape.passes.rounders import Rounded, Rounder
 from bitscape.passes.site_weight import layer_of, set_codes
 from bitscape.structure import Block, Call, Kind, Pipeline, Site
 
-# Channels of the narrowest group worth a scale of its own: each is a product and a sum at run time.
-NARROW = 32
-
 
 @dataclass(frozen=True)
 class QuantizeWeights:
@@ -111,19 +108,17 @@ def weight_sites(pipeline: Pipeline, scheme: QuantScheme) -> list[tuple[Site, Te
 def within_splits(scheme: TensorScheme, site: Site, layer: nn.Module) -> TensorScheme:
     """`scheme` for the weight of `layer`, whose scales must not cross a split of its input.
 
-    A scale for each row becomes one for each group of columns as wide as the splits allow, their
-    greatest common divisor, so that a half with larger inputs can have a finer grid. Rows keep one
-    scale, which every kernel can read as well, where groups would be narrow: more of them than
-    splits and under 32 channels each would cost memory and a product apiece.
+    A scale for each row becomes one for each split, so that a half with larger inputs can have a
+    finer grid. Two scales of a row in float16 are written in as many bits as one in float32.
     """
     if not site.splits or scheme.granularity.kind != "channel":
         return scheme
-    width = math.gcd(*site.splits)
-    if width < NARROW and width * len(site.splits) < sum(site.splits):
-        return scheme
     assert isinstance(layer, nn.Conv2d | QuantConv2d)
     kernel = layer.weight_shape[2:] if isinstance(layer, QuantConv2d) else layer.kernel_size
-    return replace(scheme, granularity=Granularity("group", width * math.prod(kernel)))
+    widths = tuple(width * math.prod(kernel) for width in site.splits)
+    alike = len(set(widths)) == 1
+    reach = Granularity("group", widths[0]) if alike else Granularity("split", widths=widths)
+    return replace(scheme, granularity=reach)
 
 
 def check_weights(pipeline: Pipeline, scheme: QuantScheme) -> None:

@@ -77,7 +77,8 @@ class StudentLayer(nn.Module):
         if unrounded is not None:
             placed = to_groups(unrounded, self.scheme.granularity) / self.start_scale + zero
             placed = into_cell(placed, taken, self.scheme.format)
-        latent = from_groups((placed - zero) * self.start_scale, self.shape)
+        values = (placed - zero) * self.start_scale
+        latent = from_groups(values, self.shape, self.scheme.granularity)
         self.register_module("correction", None)
         if low_rank is None:
             self.latent = nn.Parameter(latent)
@@ -143,7 +144,7 @@ class StudentLayer(nn.Module):
         if self.width is not None:
             # Behind the rounding: which integer is read does not depend on it.
             grouped = grouped * self.log_gains[str(self.width)].exp()
-        return from_groups(grouped, self.shape)
+        return from_groups(grouped, self.shape, self.scheme.granularity)
 
     @torch.no_grad()
     def _add_gain(self, width: int, target: Float[Tensor, "out in"]) -> None:

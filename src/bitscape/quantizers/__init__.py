@@ -14,7 +14,7 @@ from bitscape.quantizers.codebooks import (
     round_centroids,
     tiles_of,
 )
-from bitscape.quantizers.groups import from_groups, to_groups
+from bitscape.quantizers.groups import from_groups, group_views, to_groups
 from bitscape.quantizers.probabilities import Probabilities, round_probabilities
 from bitscape.quantizers.ranges import (
     RANGES,
@@ -27,7 +27,12 @@ from bitscape.quantizers.ranges import (
 )
 from bitscape.quantizers.scales import decode_scale, encode_scale, round_scale, stored_scale
 from bitscape.quantizers.tables import rows_of, step_grid
-from bitscape.quantizers.weights import dequantize_weight, quantize_weight, weight_grid
+from bitscape.quantizers.weights import (
+    dequantize_weight,
+    exact_grid,
+    quantize_weight,
+    weight_grid,
+)
 
 __all__ = [
     "RANGES",
@@ -41,9 +46,11 @@ __all__ = [
     "dequantize_weight",
     "dynamic_grid",
     "encode_scale",
+    "exact_grid",
     "fake_quantize",
     "fake_quantize_dynamic",
     "from_groups",
+    "group_views",
     "least_error_of",
     "look_up_weight",
     "lsq_quantize",

@@ -27,4 +27,5 @@ def fake_quantize_dynamic(
 ) -> Float[Tensor, "*lead channel"]:
     """`x` moved onto its own dynamic grid, with the straight-through gradient."""
     grouped = to_groups(x, scheme.granularity)
-    return from_groups(fake_quantize(grouped, dynamic_grid(x, scheme), scheme.format), x.shape)
+    rounded = fake_quantize(grouped, dynamic_grid(x, scheme), scheme.format)
+    return from_groups(rounded, x.shape, scheme.granularity)

@@ -22,7 +22,7 @@ def round_scale(
     None: float16 for groups that are stored, unchanged otherwise.
     """
     if scheme.scale_format is None:
-        stored_groups = scheme.granularity.kind == "group" and not scheme.dynamic
+        stored_groups = scheme.granularity.kind in ("group", "split") and not scheme.dynamic
         return Grid(_half(grid.scale), grid.zero) if stored_groups else grid
     if isinstance(scheme.scale_format, E8M0):
         return Grid(_power_above(grid.scale, scheme.format, scheme.scale_format), grid.zero)

@@ -6,7 +6,9 @@ input channels that share one range of the input and one weight scale a row.
 
 import copy
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -166,13 +168,13 @@ def parts_of(layer: QuantConv2d) -> list[Part]:
     """The runs of input channels that share a split and a weight scale for every row."""
     assert layer.coded is not None
     channels = layer.weight_shape[1]
-    scale = layer.coded.grid_scale
-    groups = scale.shape[1]
-    size = channels // groups if channels % groups == 0 else 1
-    alike = [bool(torch.equal(scale[:, g], scale[:, g - 1])) for g in range(1, groups)]
-    borders = {size * g for g, same in enumerate(alike, start=1) if not same}
+    taps = math.prod(layer.weight_shape[2:])
+    scale, last = layer.coded.grid_scale, _group_ends(layer)
+    borders = [end for g, end in enumerate(last[:-1]) if not scale[:, g].equal(scale[:, g + 1])]
+    # A channel that a border crosses is a part of its own, too narrow for a product.
+    crossed = {side for end in borders for side in (end // taps, -(-end // taps))}
     ends = torch.tensor(layer.site.splits or (channels,)).cumsum(0).tolist()
-    cuts = sorted({0, *borders, *ends})
+    cuts = sorted({0, *crossed, *ends})
     return [
         Part(start, stop, next(i for i, end in enumerate(ends) if start < end))
         for start, stop in zip(cuts, cuts[1:], strict=False)
@@ -183,13 +185,19 @@ def _values(layer: QuantConv2d) -> Int8[Tensor, "out in kh kw"]:
     assert layer.coded is not None
     coded = layer.coded
     decoded = coded.scheme.format.decode(to_groups(coded.codes, coded.scheme.granularity))
-    return from_groups(decoded, layer.weight_shape).to(torch.int8)
+    return from_groups(decoded, layer.weight_shape, coded.scheme.granularity).to(torch.int8)
 
 
 def _row_scale(layer: QuantConv2d, column: int) -> Float[Tensor, " out"]:
     """The scale of each row at `column` of the weight matrix."""
     assert layer.coded is not None
     scale = layer.coded.grid_scale[..., 0].float()
-    columns = math.prod(layer.weight_shape[1:])
-    found = scale[:, column * scale.shape[1] // columns]
+    found = scale[:, bisect_right(_group_ends(layer), column)]
     return found.expand(layer.weight_shape[0]).contiguous()
+
+
+def _group_ends(layer: QuantConv2d) -> list[int]:
+    """The column behind the last of each group of the weight matrix."""
+    assert layer.coded is not None
+    columns = math.prod(layer.weight_shape[1:])
+    return list(accumulate(layer.coded.scheme.granularity.runs(columns)))
