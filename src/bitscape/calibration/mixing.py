@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bitscape.calibration.on_disk import on_disk
 from bitscape.structure import Call
 
 
@@ -43,15 +44,19 @@ def _shape(call: Call) -> tuple[object, ...]:
 
 
 def _dealt(calls: Sequence[Call], size: int, generator: torch.Generator) -> list[Call]:
-    steps = torch.cat([call.step.expand(call.samples, 1) for call in calls])
-    columns = list(zip(*(call.args for call in calls), strict=True))
-    whole = [torch.cat(c) if isinstance(c[0], Tensor) else c[0] for c in columns]
-    order = torch.randperm(len(steps), generator=generator)
-    return [
-        Call(
-            calls[0].net,
-            steps[part],
-            tuple(a[part] if isinstance(a, Tensor) else a for a in whole),
-        )
-        for part in order.split(size)
-    ]
+    samples = [(call, place) for call in calls for place in range(call.samples)]
+    order = torch.randperm(len(samples), generator=generator)
+    return on_disk(_call([samples[i] for i in part.tolist()]) for part in order.split(size))
+
+
+def _call(samples: Sequence[tuple[Call, int]]) -> Call:
+    """One call of these samples, each with its place in the call that it comes from."""
+    [(first, _), *_] = samples
+    steps = [call.step.expand(call.samples, 1)[place] for call, place in samples]
+    args = tuple(
+        torch.stack([call.args[j][place] for call, place in samples])
+        if isinstance(arg, Tensor)
+        else arg
+        for j, arg in enumerate(first.args)
+    )
+    return Call(first.net, torch.stack(steps), args)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bitscape.calibration.mixing import divisible, mixed
+from bitscape.calibration.on_disk import on_disk
 from bitscape.files import whole_folder
 from bitscape.structure import Call, Pipeline
 
@@ -152,7 +153,7 @@ def record(
 
         pipeline.latents(part, seed=seed, first=first, tap=tap, **sampler)
         replayed = pipeline.adapter.replay(recorded)
-        calls += _spread(replayed, keep, number)
+        calls += on_disk(_spread(replayed, keep, number))
         if progress is not None:
             progress("recording calibration", first + len(part), len(labels))
     provenance = {

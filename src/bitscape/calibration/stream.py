@@ -2,9 +2,11 @@
 
 An output is held until its last reader, the next block in a chain and the far end of a skip in a
 graph, for the calibrated network and, where asked for, for the full-precision teacher beside it.
+All of them are held on disk: those of many calls are more than the weights of most networks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from bitscape.calibration.inputs import Statistic, watching
 from bitscape.calibration.observe import beside
 from bitscape.calibration.paired import PairedInputs
+from bitscape.files import Spill, spilled
 from bitscape.structure import Block, Call, StepClock, invoke, net_of
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -42,7 +45,7 @@ class Feed:
 
     @torch.no_grad()
     def outputs(self, network: nn.Module, block: Block, inputs: Streamed) -> Streamed:
-        return tuple(self.output(network, block, i, x) for i, x in enumerate(inputs))
+        return spilled(self.output(network, block, i, x) for i, x in enumerate(inputs))
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,9 @@ class Outputs:
         for name in block.inputs:
             if self.readers[name] == block.name:
                 self.kept.pop(name, None)
-        return tuple(_joined(parts) for parts in zip(*sources, strict=True))
+        if len(sources) == 1:
+            return sources[0]
+        return spilled(_joined(parts) for parts in zip(*sources, strict=True))
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
@@ -190,7 +195,12 @@ def _capture(
     ]
     device = next(network.parameters()).device
     feeds = {block.name: Feed(clocks, calls) for block in blocks}
-    try:
+    with ExitStack() as files:
+        for hook in hooks:
+            files.callback(hook.remove)
+        for clock in clocks.values():
+            files.callback(clock.unset)
+        entering = {b.name: files.enter_context(Spill()) for b in blocks if not b.inputs}
         for call in calls:
             for runs in seen.values():
                 runs.clear()
@@ -199,13 +209,10 @@ def _capture(
             for block in blocks:
                 run, feed = seen[block.name][0], feeds[block.name]
                 feed.rest.append((run.args[1:], run.options))
-                if not block.inputs:
-                    feed.entering.append(run.args[0])
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for clock in clocks.values():
-            clock.unset()
+                if block.name in entering:
+                    entering[block.name].add(run.args[0])
+        for name, spill in entering.items():
+            feeds[name].entering.extend(spill.views())
     return feeds
 
 
