@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bitscape.files import Spill, spilled
+from bitscape.files import Spill, SpilledList, spilled
 
 
 def test_tensors_of_every_kind_come_back_in_order() -> None:
@@ -78,3 +78,26 @@ def test_the_file_has_no_name_and_goes_with_its_last_view(
     gc.collect()
     assert not mapped()
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_full_disk_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("wb", 0) as device:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: device)
+        with pytest.raises(OSError, match="is full: set TMPDIR to a folder with more room"):
+            spilled([torch.ones(3)])
+
+
+def test_a_list_keeps_its_order_and_only_its_end_in_memory() -> None:
+    tensors = [torch.full((50,), float(number)) for number in range(11)]
+    kept = SpilledList(room=3 * tensors[0].nbytes)
+    for tensor in tensors:
+        kept.append(tensor)
+    assert len(kept) == len(tensors)
+    assert all(torch.equal(a, b) for a, b in zip(kept, tensors, strict=True))
+    in_memory = [any(found is tensor for tensor in tensors) for found in kept]
+    assert in_memory == [False] * 8 + [True] * 3
+    assert [float(part[0]) for part in kept[6:10:2]] == [6, 8]
+    assert float(kept[-1][0]) == 10
+    with pytest.raises(IndexError):
+        kept[11]

@@ -57,6 +57,7 @@ def test_blocks_are_tuned_together_unless_that_takes_no_steps() -> None:
     assert isinstance(whole, Distill)
     training = whole.training
     assert (training.steps, training.batch, training.rate) == (3, 8, 2e-3)
+    assert training.recompute
     # Samples of mixed steps are not neighbours of one another.
     assert whole.objective == Relations(4.0, weigh=True, smooth=False)
     assert DilateQuant(finetune=0).passes() == list(start(DilateQuant()))

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bitscape.calibration.sampling import spread
+from bitscape.files import SpilledList
 from bitscape.structure import Site
 
 PER_CALL = 4096
@@ -19,7 +20,9 @@ class StepSamples:
     def __init__(self, site: Site, per_call: int = PER_CALL) -> None:
         self.site = site
         self.per_call = per_call
-        self.values: dict[int, list[list[Tensor]]] = {}
+        self.kept = SpilledList()
+        # For each position and split the places of what was kept.
+        self.places: dict[int, list[list[int]]] = {}
 
     def update(
         self, u: Float[Tensor, "batch *token channel"], step: Int[Tensor, "batch1 token1"]
@@ -34,20 +37,22 @@ class StepSamples:
 
     def positions(self) -> list[int]:
         """The steps that were seen, ascending."""
-        return sorted(self.values)
+        return sorted(self.places)
 
     def row(self, positions: list[int]) -> list[Float[Tensor, " value"]]:
         """The values seen at any of `positions`, one tensor for each input split."""
-        rows = [self.values[position] for position in positions]
-        return [torch.cat([part for row in rows for part in row[i]]) for i in range(len(rows[0]))]
+        rows = [self.places[position] for position in positions]
+        splits = [[place for row in rows for place in row[i]] for i in range(len(rows[0]))]
+        return [torch.cat([self.kept[place] for place in places]) for places in splits]
 
     def _take(self, position: int, rows: Float[Tensor, "row channel"]) -> None:
         splits = self.site.splits or (rows.shape[1],)
         # A row of a convolution holds every channel of a split once for each tap of its kernel.
         taps = rows.shape[1] // sum(splits)
-        kept = self.values.setdefault(position, [[] for _ in splits])
+        places = self.places.setdefault(position, [[] for _ in splits])
         parts = rows.float().split([width * taps for width in splits], dim=1)
-        for store, part in zip(kept, parts, strict=True):
+        for mine, part in zip(places, parts, strict=True):
             flat = part.flatten()
             sample = flat[spread(len(flat), self.per_call, flat.device)]
-            store.append(torch.cat([torch.stack(flat.aminmax()), sample]).cpu())
+            mine.append(len(self.kept))
+            self.kept.append(torch.cat([torch.stack(flat.aminmax()), sample]).cpu())

@@ -1,5 +1,6 @@
 """Rows of a site's input as a sample that stands for all of them, and every channel's extremes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from bitscape.calibration.sampling import spread
+from bitscape.files import SpilledList
 from bitscape.structure import Site
 
 PER_CALL = 256
@@ -59,7 +61,8 @@ class RowSamples:
         self.site = site
         self.limit = limit
         self.per_call = per_call
-        self.kept: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.kept = SpilledList()
+        self.marks: list[tuple[Tensor, Tensor]] = []
         self.extremes: dict[int, tuple[Tensor, Tensor]] = {}
         self.total: Tensor | None = None
         self.count = 0
@@ -86,13 +89,15 @@ class RowSamples:
             raise ValueError(
                 f"{self.site.name} is never reached by the calibration calls: record others"
             )
-        X, positions, weights = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
+        positions, weights = (torch.cat(parts) for parts in zip(*self.marks, strict=True))
         # Sorted first, so that the rows are spread over the positions.
-        order = positions.argsort(stable=True)[spread(len(X), self.limit, X.device)]
+        places = spread(len(positions), self.limit, positions.device)
+        order = positions.argsort(stable=True)[places]
+        X = _gathered(self.kept, order)
         seen = sorted(self.extremes)
         low, high = (torch.stack([self.extremes[p][end] for p in seen]) for end in (0, 1))
         return Rows(
-            X[order],
+            X,
             positions[order],
             weights[order] * weights.sum() / weights[order].sum(),
             torch.tensor(seen, device=X.device),
@@ -110,4 +115,19 @@ class RowSamples:
         chosen = rows[spread(len(rows), share, rows.device)]
         weights = torch.full((len(chosen),), len(rows) / len(chosen), device=rows.device)
         where = torch.full((len(chosen),), position, device=rows.device)
-        self.kept.append((chosen, where, weights))
+        self.kept.append(chosen)
+        self.marks.append((where, weights))
+
+
+def _gathered(
+    parts: Sequence[Float[Tensor, "_ channel"]], order: Int64[Tensor, " row"]
+) -> Float[Tensor, "row channel"]:
+    """The rows `order` of all `parts` behind one another, which are never put together."""
+    lengths = torch.tensor([len(part) for part in parts], device=order.device)
+    ends = lengths.cumsum(dim=0)
+    holders = torch.searchsorted(ends, order, right=True)
+    X = parts[0].new_empty(len(order), parts[0].shape[1])
+    for number in holders.unique().tolist():
+        mine = holders == number
+        X[mine] = parts[number][order[mine] - (ends - lengths)[number]]
+    return X

@@ -1,7 +1,7 @@
 """Files: whole or absent whenever a run is killed, and one plain line for a bad one."""
 
 from bitscape.files.described import first_fault, read_mapping
-from bitscape.files.spill import Spill, spilled
+from bitscape.files.spill import Spill, SpilledList, spilled
 from bitscape.files.tensors import read_tensors, write_tensors
 from bitscape.files.whole import (
     move_whole,
@@ -13,6 +13,7 @@ from bitscape.files.whole import (
 
 __all__ = [
     "Spill",
+    "SpilledList",
     "first_fault",
     "move_whole",
     "read_mapping",

@@ -36,9 +36,10 @@ the whole network can take back.
 `dilatequant-faithful` is the paper's recipe at the same budget: dilation everywhere by the
 published formula, weights from round to nearest, ranges of least error to the power 2.4.
 
-Cost. `steps` forward and backward passes of each block, with the memory of one block's inputs,
-outputs and weights, for the first `start_samples` trajectories; then `finetune` of the whole
-network and as many forward passes of full precision, with all activations of `batch` images.
+Cost. `steps` forward and backward passes of each block, with the memory of one block and one batch:
+what goes into and comes out of blocks, for the first `start_samples` trajectories, lies on disk.
+Then `finetune` of the whole network, its blocks computed twice, and as many forward passes of full
+precision, with the moments of all weights and what enters each block for `batch` images;
 `finetune=0`, as the recipes of released models have it, keeps to the memory of a block. At run time
 the step's row of each table is looked up, and a multiplication fused in the rounding where a scale
 could not be folded.
@@ -174,7 +175,10 @@ def blocks(method: DilateQuant, ranges: QuantizeActivations) -> Reconstruct:
 
 
 def finetuned(start: tuple[Pass, ...], method: DilateQuant) -> Distill:
-    """All blocks together behind `start`, by weighed predictions and relations of positions."""
-    training = Training(method.finetune, method.batch, method.finetune_rate)
+    """All blocks together behind `start`, by weighed predictions and relations of positions.
+
+    Recomputed, because all else keeps to the memory of a block.
+    """
+    training = Training(method.finetune, method.batch, method.finetune_rate, recompute=True)
     objective = Relations(method.relations, weigh=True, smooth=False)
     return Distill(start, objective, training, start_samples=method.start_samples)

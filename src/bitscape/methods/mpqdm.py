@@ -29,7 +29,7 @@ as published stay as they are (`rest_rate=0`). `scale_rate` (of the logarithms o
 `range_rate` (of ranges relative to their size) and `rest_rate` are absolute, and that of the
 weights where they are not given. A step reads `batch` images, each at
 `window` steps of its trajectory. What comes before the training reads as many trajectories, or with
-`start_samples` the first so many: it holds a block's outputs for each of their states.
+`start_samples` the first so many: a block's outputs lie on disk for each of their states.
 
 What stays wider. By the scheme's roles: the ends of a U-Net and its time embedding (`input`,
 `output`, `time`) keep 16 bits, or 8 as published with `W2A4/input=W8A8/output=W8A8/time=W8A8`; the

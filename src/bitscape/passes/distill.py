@@ -51,8 +51,8 @@ class Distill:
 
     With a `rank` the weights stay, and a correction of that rank is trained in place of each,
     merged before the rounding: moments are those of two thin matrices, what is stored is the same.
-    With `start_samples` the passes `start`, which hold a block's outputs for all calls that they
-    read, read the first trajectories of at least so many samples alone.
+    With `start_samples` the passes `start`, which keep a block's outputs on disk for all calls that
+    they read, read the first trajectories of at least so many samples alone.
     With `mix` recorded samples are dealt out anew, to calls of mixed steps.
     With `stages` of roles, the sites that play them are trained one stage after another,
     each as long as `training` says: their weights, scales, static ranges and biases, and nothing
