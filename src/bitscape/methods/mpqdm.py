@@ -55,9 +55,9 @@ Use. For diffusion models at 2 to 4 bits. Without training (`steps=0`), on `zoo:
 W2A4,static with 24 calibration trajectories, the denoising loss of 192 images (full precision
 0.073) rose by 0.326 by GPTQ with uniform rows; paired with it, by 0.004 +- 0.006 less with swaps
 and 0.013 +- 0.006 less with `plus`. On `zoo:unet-s` at W2A4,static, trained for 400 steps at a rate
-of 3e-3, it rises by 166 % where training of the whole network leaves 240 % (`efficientdm`), and the
-Fréchet distance of 2,000 pictures is 501 for 776 (full precision 182, one seed); which rows have
-which bits makes no difference beyond noise there. docs/benchmark has its parts.
+of 3e-3, it rises by 160 % where training of the whole network leaves 248 % (`efficientdm`), and the
+Fréchet distance of 2,000 pictures is 446 for 677 (full precision 182, one seed); bits by error have
+2 % less of the rise than those by kurtosis there. docs/benchmark has its parts.
 """
 
 from collections.abc import Mapping
