@@ -31,7 +31,10 @@ _STATES = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, and bytes of memory and of disk at their peak, to a factor of about two."""
+    """Seconds, and bytes of memory and of disk at their peak, to a factor of about two.
+
+    Temporary files are not counted.
+    """
 
     seconds: float
     memory_bytes: int
